@@ -1,0 +1,1 @@
+//! The use cases, independent of any transport: name resolution, faults, waiting.

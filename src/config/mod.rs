@@ -1,0 +1,5 @@
+//! From the text of a configuration to validated settings. Pure: files, users and the
+//! environment come through [`host::Host`].
+#![forbid(unsafe_code)]
+
+pub mod settings;

@@ -1,0 +1,2 @@
+//! The heart: pure state machines, without input, output or clocks.
+#![forbid(unsafe_code)]

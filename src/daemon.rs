@@ -1,0 +1,1 @@
+//! `supervisord`: arguments, start-up order, shutdown.

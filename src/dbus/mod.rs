@@ -1,0 +1,1 @@
+//! `org.supervisord.Supervisor1` on zbus.

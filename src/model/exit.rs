@@ -1,0 +1,45 @@
+//! How a child ended.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::signal::Signal;
+
+/// How a child ended, as the kernel told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ExitStatus {
+    /// It called `exit` with this code, 0 to 255.
+    Code(i32),
+    /// A signal ended it.
+    Signal {
+        /// Which one.
+        signal: Signal,
+        /// Whether the kernel wrote a core file.
+        core_dumped: bool,
+    },
+}
+
+impl ExitStatus {
+    /// The exit code, and -1 for a death by signal, as upstream counts it (C-182, C-308).
+    #[must_use]
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal { .. } => -1,
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    /// `exit status 2` or `terminated by SIGSEGV (core dumped)` (C-157, C-158).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal { signal, core_dumped } => {
+                write!(f, "terminated by {signal}")?;
+                if *core_dumped { f.write_str(" (core dumped)") } else { Ok(()) }
+            }
+        }
+    }
+}

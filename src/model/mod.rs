@@ -1,0 +1,14 @@
+//! Plain data that every layer speaks: names, states, times, faults, snapshots. No behaviour
+//! beyond what the data itself means, no input or output.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod exit;
+pub mod fault;
+pub mod name;
+pub mod record;
+pub mod signal;
+pub mod snapshot;
+pub mod spec;
+pub mod state;
+pub mod time;

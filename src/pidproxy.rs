@@ -1,0 +1,1 @@
+//! `pidproxy`: runs a daemon that insists on a pid file, and passes signals on to it.

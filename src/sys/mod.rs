@@ -1,0 +1,1 @@
+//! Linux system calls: the only place with unsafe code.

@@ -1,0 +1,1 @@
+//! The service manager: notifications, and later watchdog, sockets and journal.
