@@ -1,1 +1,3 @@
 //! Carries out what the core decides.
+
+pub mod handle;

@@ -1,0 +1,69 @@
+//! How the front ends talk to the engine: requests go in through a queue, state comes out as
+//! snapshots and events. Readers never wait for the engine.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::core::request::{Reply, Request};
+use crate::model::event::Event;
+use crate::model::fault::{Fault, FaultKind};
+use crate::model::snapshot::Snapshot;
+
+/// A request on its way to the engine, with the way back.
+#[derive(Debug)]
+pub struct Envelope {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes. A client that went away has closed it.
+    pub reply: oneshot::Sender<Result<Reply, Fault>>,
+}
+
+/// A cheap handle on the engine.
+#[derive(Debug, Clone)]
+pub struct EngineHandle {
+    requests: mpsc::Sender<Envelope>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    events: broadcast::Sender<Arc<Event>>,
+}
+
+impl EngineHandle {
+    /// Puts a handle together from the engine's ends.
+    #[must_use]
+    pub fn new(
+        requests: mpsc::Sender<Envelope>,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        events: broadcast::Sender<Arc<Event>>,
+    ) -> Self {
+        Self { requests, snapshots, events }
+    }
+
+    /// Asks the engine and waits for its answer.
+    ///
+    /// # Errors
+    /// The fault of the request; SHUTDOWN_STATE when the engine is gone.
+    pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let gone = |_| Fault::from(FaultKind::ShutdownState);
+        self.requests.send(Envelope { request, reply }).await.map_err(|_| gone(()))?;
+        answer.await.map_err(|_| gone(()))?
+    }
+
+    /// The newest picture of everything.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// A receiver that wakes at every new picture.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Everything that happens from now on. A slow receiver is told how much it missed.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+}
