@@ -44,9 +44,10 @@ impl EngineHandle {
     /// The fault of the request; SHUTDOWN_STATE when the engine is gone.
     pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
         let (reply, answer) = oneshot::channel();
-        let gone = |_| Fault::from(FaultKind::ShutdownState);
-        self.requests.send(Envelope { request, reply }).await.map_err(|_| gone(()))?;
-        answer.await.map_err(|_| gone(()))?
+        if self.requests.send(Envelope { request, reply }).await.is_err() {
+            return Err(FaultKind::ShutdownState.into());
+        }
+        answer.await.unwrap_or_else(|_| Err(FaultKind::ShutdownState.into()))
     }
 
     /// The newest picture of everything.
