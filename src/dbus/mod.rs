@@ -1,1 +1,5 @@
-//! `org.supervisord.Supervisor1` on zbus.
+//! The control interface `org.supervisord.Supervisor1` on D-Bus. The contract is the file
+//! `dbus/org.supervisord.Supervisor1.xml`.
+
+pub mod proxy;
+pub mod types;
