@@ -1,6 +1,15 @@
-//! The heart: pure state machines, without input, output or clocks. [`Supervisor`] is a function
-//! of (state, input, now) to actions; the runtime carries them out and reports back.
+//! The heart: pure state machines, without input, output or clocks. [`supervisor::Supervisor`]
+//! is a function of (state, input, now) to actions; the runtime carries them out and reports back.
 #![forbid(unsafe_code)]
 
+pub mod action;
+pub mod auto;
 pub mod key;
+pub mod process;
 pub mod request;
+mod serve;
+mod shutdown;
+pub mod supervisor;
+pub mod turn;
+pub mod view;
+pub mod waiters;

@@ -1,0 +1,168 @@
+//! What goes into the core and what comes out of it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::key::ProcKey;
+use super::request::{Reply, Request, Token};
+use crate::model::event::Event;
+use crate::model::exit::ExitStatus;
+use crate::model::fault::Fault;
+use crate::model::record::Record;
+use crate::model::signal::Signal;
+use crate::model::snapshot::LogPaths;
+use crate::model::spec::ProcessSpec;
+
+/// Counts the spawns of a daemon's life. News that carries an older one than the process has is
+/// about a run that is over, and is dropped.
+pub type Generation = u64;
+
+/// Something that happened outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The daemon is ready: activate the groups and start what is to be started.
+    Boot,
+    /// A child was made.
+    Spawned {
+        /// For which process.
+        key: ProcKey,
+        /// For which spawn.
+        generation: Generation,
+        /// Its pid.
+        pid: i32,
+    },
+    /// No child could be made.
+    SpawnFailed {
+        /// For which process.
+        key: ProcKey,
+        /// For which spawn.
+        generation: Generation,
+        /// Why, as `status` shows it.
+        error: String,
+    },
+    /// A child was reaped. A child of the core's is reported only after its `Spawned`.
+    Exited {
+        /// Its pid.
+        pid: i32,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// What became of a [`Action::Signal`].
+    Signalled {
+        /// To which process.
+        key: ProcKey,
+        /// For which spawn.
+        generation: Generation,
+        /// The request that waits for it.
+        token: Option<Token>,
+        /// Why it failed. That the process is gone already is no failure (C-189).
+        outcome: Result<(), String>,
+    },
+    /// A client asks for something.
+    Request {
+        /// The way back.
+        token: Token,
+        /// What it asks.
+        request: Request,
+    },
+    /// The client of a waiting request went away.
+    Abandoned(Token),
+    /// The daemon received a signal.
+    Os(Signal),
+    /// The configuration for a restart was read: go on, or say why not and stay up (C-415).
+    RestartLoaded(Result<(), String>),
+    /// Time passed: carry out what is due.
+    Tick,
+}
+
+/// Who gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SignalScope {
+    /// The process alone.
+    Process,
+    /// Its process group, or the process alone when it left the group it was made in (C-427).
+    Group,
+}
+
+/// Why the engine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitKind {
+    /// For good.
+    Shutdown,
+    /// To start again in the same process.
+    Restart,
+}
+
+/// What the runtime is to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Make a child, and report `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// For which process.
+        key: ProcKey,
+        /// The number of this spawn.
+        generation: Generation,
+        /// What to run.
+        spec: Arc<ProcessSpec>,
+        /// Where its output goes.
+        logs: Arc<LogPaths>,
+    },
+    /// Send a signal, and report `Signalled`.
+    Signal {
+        /// To which process.
+        key: ProcKey,
+        /// For which spawn.
+        generation: Generation,
+        /// Its pid: alive, or dead and not reaped.
+        pid: i32,
+        /// Which signal.
+        signal: Signal,
+        /// To whom.
+        scope: SignalScope,
+        /// The request that waits for the outcome.
+        token: Option<Token>,
+    },
+    /// A child was reaped: read what it left in its pipes, close its stdin.
+    Ended {
+        /// Which process.
+        key: ProcKey,
+        /// Which spawn.
+        generation: Generation,
+    },
+    /// Write to a child's stdin, and answer the token.
+    WriteStdin {
+        /// The request.
+        token: Token,
+        /// Which process.
+        key: ProcKey,
+        /// What to write.
+        data: Vec<u8>,
+    },
+    /// A process became active: create the AUTO logs among these (C-136).
+    CreateLogs {
+        /// What it is configured as.
+        spec: Arc<ProcessSpec>,
+        /// Its logs.
+        logs: Arc<LogPaths>,
+    },
+    /// A process is no longer active: close its logs.
+    Forget(ProcKey),
+    /// Reopen all logs by name (C-143).
+    ReopenLogs,
+    /// Read the configuration for a restart, and report `RestartLoaded`.
+    LoadForRestart,
+    /// Tell everybody what happened.
+    Publish(Event),
+    /// Write a line to the daemon's log.
+    Log(Record),
+    /// Answer a request.
+    Reply {
+        /// Which.
+        token: Token,
+        /// The answer.
+        outcome: Result<Reply, Fault>,
+    },
+    /// Everything is stopped: end the engine.
+    Exit(ExitKind),
+}

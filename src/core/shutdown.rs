@@ -1,0 +1,113 @@
+//! Stopping everything, in order, for a shutdown or a restart (COMPAT 2.4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::{Action, ExitKind};
+use super::supervisor::Supervisor;
+use super::turn::Turn;
+use crate::model::record::Level;
+use crate::model::signal::Signal;
+use crate::model::state::{DaemonState, ProcessState};
+use crate::model::time::Mono;
+
+/// How often the log says what is waited for (C-150).
+pub const REPORT_EVERY: Duration = Duration::from_secs(3);
+
+/// The progress of a shutdown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shutdown {
+    /// What follows it.
+    pub kind: ExitKind,
+    /// Groups that were not told to stop yet; the last one is next (C-147).
+    pub groups: Vec<Arc<str>>,
+    /// The group that is stopping now.
+    pub current: Option<Arc<str>>,
+    /// When the log says next what is waited for.
+    pub report_at: Mono,
+}
+
+impl Supervisor {
+    /// A signal to the daemon itself (COMPAT 2.3).
+    pub(super) fn os_signal(&mut self, signal: Signal, turn: &mut Turn) {
+        match signal {
+            Signal::TERM | Signal::INT | Signal::QUIT => {
+                turn.log(Level::Warn, format!("received {signal} indicating exit request"));
+                self.begin_shutdown(ExitKind::Shutdown, turn);
+            }
+            Signal::HUP if self.state != DaemonState::Running => turn.log(
+                Level::Warn,
+                format!("ignored {signal} indicating restart request (shutdown in progress)"),
+            ),
+            Signal::HUP => {
+                turn.log(Level::Warn, format!("received {signal} indicating restart request"));
+                turn.act(Action::LoadForRestart);
+            }
+            Signal::USR2 => {
+                turn.log(Level::Info, format!("received {signal} indicating log reopen request"));
+                turn.act(Action::ReopenLogs);
+            }
+            Signal::CHLD => {
+                turn.log(Level::Debug, format!("received {signal} indicating a child quit"));
+            }
+            other => turn.log(Level::Debug, format!("received {other}, which means nothing here")),
+        }
+    }
+
+    /// The configuration for a restart was read, or has errors: then all stays as it is (C-415).
+    pub(super) fn restart_loaded(&mut self, outcome: Result<(), String>, turn: &mut Turn) {
+        match outcome {
+            _ if self.state != DaemonState::Running => {}
+            Ok(()) => self.begin_shutdown(ExitKind::Restart, turn),
+            Err(error) => turn.log(
+                Level::Critical,
+                format!("not restarting, the configuration has errors: {error}"),
+            ),
+        }
+    }
+
+    /// Stops the next group when the one before it is stopped, and ends when all are (C-147 to
+    /// C-150).
+    pub(super) fn advance_shutdown(&mut self, turn: &mut Turn) {
+        let Some(mut shutdown) = self.shutdown.take() else { return };
+        if turn.now.mono >= shutdown.report_at {
+            let unstopped = self.unstopped();
+            if !unstopped.is_empty() {
+                turn.log(Level::Info, format!("waiting for {} to die", unstopped.join(", ")));
+            }
+            shutdown.report_at = turn.now.mono + REPORT_EVERY;
+        }
+        while shutdown.current.as_deref().is_none_or(|group| self.is_group_settled(group)) {
+            let Some(group) = shutdown.groups.pop() else {
+                turn.act(Action::Exit(shutdown.kind));
+                return;
+            };
+            // Highest priority number first, ties in reverse order (C-148).
+            for key in self.members_by_priority(&group).into_iter().rev() {
+                self.with(key, turn, |process, _, turn| process.shut_down(turn));
+            }
+            shutdown.current = Some(group);
+        }
+        self.shutdown = Some(shutdown);
+    }
+
+    fn is_group_settled(&self, group: &str) -> bool {
+        let members = self.groups.get(group).map_or(&[][..], |group| &group.members);
+        // A process in UNKNOWN cannot be told to stop: it is not waited for (C-188).
+        members
+            .iter()
+            .filter_map(|key| self.processes.get(key))
+            .all(|process| process.is_settled() || process.state() == ProcessState::Unknown)
+    }
+
+    /// The names of the processes that are not stopped, in the order of activation.
+    fn unstopped(&self) -> Vec<&str> {
+        self.processes
+            .values()
+            .filter(|process| !process.state().is_stopped())
+            .map(|process| &*process.spec().name.process)
+            .collect()
+    }
+}
