@@ -2,6 +2,5 @@
 //! environment come through [`host::Host`].
 #![forbid(unsafe_code)]
 
-pub mod command;
 pub mod diff;
 pub mod settings;

@@ -9,8 +9,6 @@ pub mod name;
 pub mod record;
 pub mod signal;
 pub mod snapshot;
-pub mod spawn;
 pub mod spec;
 pub mod state;
-pub mod text;
 pub mod time;

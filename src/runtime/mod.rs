@@ -1,4 +1,3 @@
 //! Carries out what the core decides.
 
-pub mod command;
 pub mod handle;

@@ -7,4 +7,3 @@ pub mod signals;
 pub mod spawn;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod user;
