@@ -2,5 +2,6 @@
 //! environment come through [`host::Host`].
 #![forbid(unsafe_code)]
 
+pub mod command;
 pub mod diff;
 pub mod settings;

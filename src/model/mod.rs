@@ -9,6 +9,8 @@ pub mod name;
 pub mod record;
 pub mod signal;
 pub mod snapshot;
+pub mod spawn;
 pub mod spec;
 pub mod state;
+pub mod text;
 pub mod time;

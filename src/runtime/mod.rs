@@ -1,3 +1,4 @@
 //! Carries out what the core decides.
 
+pub mod command;
 pub mod handle;

@@ -7,3 +7,4 @@ pub mod signals;
 pub mod spawn;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod user;
