@@ -19,10 +19,8 @@ const LAYERS: [(&str, u8); 11] = [
 ];
 
 /// Modules that stay apart although their layers would allow it, and why.
-const APART: [(&str, &str, &str); 6] = [
-    ("config", "core", "the configuration language knows nothing of running processes"),
+const APART: [(&str, &str, &str); 4] = [
     ("config", "sys", "it is pure: no system calls"),
-    ("core", "config", "the state machine is told settings, it does not read them"),
     ("core", "sys", "it is pure: no system calls"),
     ("ctl", "core", "the command line is a client"),
     ("ctl", "runtime", "the command line is a client"),
