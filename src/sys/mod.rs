@@ -1,10 +1,15 @@
 //! Linux system calls: the only place with unsafe code.
 
 pub mod clock;
+pub mod daemonize;
+pub mod limits;
 pub mod pidfd;
+pub mod pidfile;
 pub mod reap;
 pub mod signals;
+pub mod socket;
 pub mod spawn;
+pub mod subreaper;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod user;
