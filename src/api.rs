@@ -1,1 +1,0 @@
-//! The use cases, independent of any transport: name resolution, faults, waiting.

@@ -1,0 +1,191 @@
+//! The use cases, transport-neutral: D-Bus and XML-RPC are thin edges over these methods, so both
+//! find the same names, give the same faults and check in the same order.
+//!
+//! While the daemon stops, every method that acts or reads logs fails with SHUTDOWN_STATE.
+//! Upstream refuses even `getState` then (C-288); methods that only look at the snapshot keep
+//! answering here, for nothing is easier to answer and nothing more useful to a person who waits.
+//! An edge that must be like upstream asks [`Api::gate`] first.
+
+mod bounds;
+mod configuration;
+pub mod describe;
+mod logs;
+mod processes;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+pub use bounds::{MAX_EVENT, MAX_NAME, MAX_READ, MAX_STDIN};
+pub use configuration::Configured;
+pub use logs::{Follow, Later, LogName, LogPlane, Tail};
+pub use processes::{Named, Outcome};
+
+use crate::config::settings::Settings;
+use crate::model::fault::{Fault, FaultKind};
+use crate::model::name::{ProcessName, Target};
+use crate::model::snapshot::{GroupSnapshot, ProcessSnapshot, Snapshot};
+use crate::model::spec::ProcessSpec;
+use crate::model::state::DaemonState;
+use crate::model::time::Now;
+use crate::runtime::handle::EngineHandle;
+
+/// The version of the XML-RPC API that the daemon is compatible with (C-290).
+pub const API_VERSION: &str = "3.0";
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Reads the configuration again; its error is the text for a person. May block.
+pub type Loader = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+
+/// Looks whether the command of a process could be executed: NO_FILE and NOT_EXECUTABLE (C-300).
+/// May block.
+pub type Resolver = Arc<dyn Fn(&ProcessSpec) -> Result<(), Fault> + Send + Sync>;
+
+/// Who the daemon is. Fixed from its start on (C-417).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// `[supervisord] identifier`.
+    pub identifier: String,
+    /// The daemon's pid.
+    pub pid: u32,
+    /// The main configuration file, absolute.
+    pub config_file: PathBuf,
+}
+
+/// What an [`Api`] stands on.
+#[derive(Clone)]
+pub struct Parts {
+    /// The owner of the state.
+    pub engine: EngineHandle,
+    /// The log plane.
+    pub logs: Arc<dyn LogPlane>,
+    /// Reads the configuration again.
+    pub load: Loader,
+    /// Looks at a command before a start.
+    pub resolve: Resolver,
+    /// Both clocks.
+    pub clock: fn() -> Now,
+    /// Who the daemon is.
+    pub identity: Identity,
+}
+
+/// The use cases. A clone is the same one.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    /// How many may look at commands at the same time: a hung file system must not take all
+    /// threads.
+    resolving: Semaphore,
+    /// One reads the configuration at a time.
+    loading: Semaphore,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("identity", &self.inner.parts.identity).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// The use cases over these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let inner = Inner { parts, resolving: Semaphore::new(4), loading: Semaphore::new(1) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Who the daemon is (C-291).
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.inner.parts.identity
+    }
+
+    /// The engine, for snapshots and events.
+    #[must_use]
+    pub fn engine(&self) -> &EngineHandle {
+        &self.inner.parts.engine
+    }
+
+    /// The newest picture of everything.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.engine().snapshot()
+    }
+
+    /// Both clocks, now.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        (self.inner.parts.clock)()
+    }
+
+    /// The state of the daemon (C-292).
+    #[must_use]
+    pub fn state(&self) -> DaemonState {
+        self.snapshot().state
+    }
+
+    /// Passes while the daemon is at work.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE while it stops or restarts (C-288).
+    pub fn gate(&self) -> Result<(), Fault> {
+        match self.state() {
+            DaemonState::Running => Ok(()),
+            _ => Err(FaultKind::ShutdownState.into()),
+        }
+    }
+
+    /// One process (C-307). A whole group is a bad name here.
+    ///
+    /// # Errors
+    /// BAD_NAME.
+    pub fn process(&self, name: &str) -> Result<Arc<ProcessSnapshot>, Fault> {
+        match bounds::target(name)? {
+            Target::Process(process) => {
+                self.snapshot().processes.get(&process).cloned().ok_or_else(|| bad_name(name))
+            }
+            Target::Group(_) => Err(bad_name(name)),
+        }
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// BAD_NAME.
+    pub fn group(&self, name: &str) -> Result<Arc<GroupSnapshot>, Fault> {
+        self.snapshot().groups.get(name).cloned().ok_or_else(|| bad_name(name))
+    }
+
+    /// What `status` says of a process now (C-242).
+    #[must_use]
+    pub fn describe(&self, process: &ProcessSnapshot) -> String {
+        describe::describe(process, self.now())
+    }
+}
+
+fn bad_name(name: impl AsRef<str>) -> Fault {
+    Fault::new(FaultKind::BadName, bounds::shortened(name.as_ref()))
+}
+
+/// The processes of a snapshot by priority of group and process, then by name: the order of
+/// everything that is done to many (C-216, C-217, C-316).
+fn by_priority(snapshot: &Snapshot) -> Vec<(ProcessName, Arc<ProcessSnapshot>)> {
+    let mut all: Vec<_> =
+        snapshot.processes.iter().map(|(name, process)| (name.clone(), process.clone())).collect();
+    let group = |name: &ProcessName| snapshot.groups.get(&name.group).map(|g| g.spec.priority);
+    // The order by name is there already, and the sort keeps it.
+    all.sort_by_cached_key(|(name, process)| {
+        (group(name), name.group.clone(), process.spec.priority)
+    });
+    all
+}
