@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::{Api, Follow, Identity, Later, LogName, LogPlane, Named, Outcome, Parts, Tail, bounds};
 use crate::core::request::{Reply, Request, Scope};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::key::ProcKey;
 use crate::model::name::ProcessName;
 use crate::model::signal::Signal;
 use crate::model::snapshot::{GroupSnapshot, LogPaths};
@@ -57,6 +58,7 @@ pub(super) fn process(group: &str, name: &str) -> ProcessSnapshot {
         stderr: log(),
     };
     ProcessSnapshot {
+        key: ProcKey(1),
         spec: Arc::new(spec),
         state: ProcessState::Stopped,
         pid: 0,
@@ -85,7 +87,8 @@ impl LogPlane for NoLogs {
 }
 
 type Asked = Arc<Mutex<Vec<Request>>>;
-type Script = fn(&Request) -> Result<Reply, Fault>;
+type Answer = Result<Reply, Fault>;
+type Script = fn(&Request) -> Answer;
 
 /// An api over an engine that answers by the script and remembers what it was asked.
 fn api(state: DaemonState, processes: Vec<ProcessSnapshot>, script: Script) -> (Api, Asked) {
@@ -137,9 +140,7 @@ fn api(state: DaemonState, processes: Vec<ProcessSnapshot>, script: Script) -> (
     (Api::new(parts), asked)
 }
 
-fn done(_: &Request) -> Result<Reply, Fault> {
-    Ok(Reply::Done)
-}
+const DONE: Script = |_| Ok(Reply::Done);
 
 fn named(text: &str) -> Named {
     Named::parse(text).unwrap()
@@ -148,7 +149,7 @@ fn named(text: &str) -> Named {
 #[tokio::test]
 async fn a_name_is_looked_up_before_anything_else() {
     // C-300, C-303, C-305, C-317
-    let (api, asked) = api(DaemonState::Running, vec![process("g", "web")], done);
+    let (api, asked) = api(DaemonState::Running, vec![process("g", "web")], DONE);
     for wrong in ["web", "g:other", "other:*", "g:web:x", ""] {
         let bad = Err(Fault::new(FaultKind::BadName, wrong));
         assert_eq!(api.start(named(wrong), true).await, bad);
@@ -165,7 +166,7 @@ async fn commands_are_looked_at_before_the_engine_is_asked() {
     let mut up = process("up", "broken");
     up.state = ProcessState::Running;
     let all = vec![process("g", "broken"), process("h", "fine"), up];
-    let (api, asked) = api(DaemonState::Running, all, done);
+    let (api, asked) = api(DaemonState::Running, all, DONE);
     api.start(named("g:broken"), false).await.unwrap();
     api.start_all(true).await.unwrap();
     api.start(named("up:broken"), true).await.unwrap();
@@ -213,7 +214,7 @@ async fn a_bad_signal_is_told_before_the_state() {
     let mut up = process("g", "up");
     up.state = ProcessState::Running;
     let all = vec![up, process("g", "web")];
-    let (api, asked) = api(DaemonState::Running, all, done);
+    let (api, asked) = api(DaemonState::Running, all, DONE);
     let fault = api.signal(named("g:web"), "NOSUCH").await.unwrap_err();
     assert_eq!(fault, Fault::new(FaultKind::BadSignal, "NOSUCH"));
     let results = api.signal_all("NOSUCH").await.unwrap();
@@ -226,7 +227,7 @@ async fn a_bad_signal_is_told_before_the_state() {
 async fn while_the_daemon_stops_everything_that_acts_is_refused() {
     // C-288
     for state in [DaemonState::Shutdown, DaemonState::Restarting] {
-        let (api, _) = api(state, vec![process("g", "web")], done);
+        let (api, _) = api(state, vec![process("g", "web")], DONE);
         let refused = Fault::from(FaultKind::ShutdownState);
         let name = || named("g:web");
         assert_eq!(api.start(name(), true).await, Err(refused.clone()));
@@ -247,7 +248,7 @@ async fn while_the_daemon_stops_everything_that_acts_is_refused() {
 #[tokio::test]
 async fn a_configuration_that_cannot_be_read_changes_nothing() {
     // C-297, C-415
-    let (api, asked) = api(DaemonState::Running, Vec::new(), done);
+    let (api, asked) = api(DaemonState::Running, Vec::new(), DONE);
     let fault = Fault::new(FaultKind::CantReread, "line 3 is wrong");
     assert_eq!(api.reread().await, Err(fault.clone()));
     assert_eq!(api.restart().await, Err(fault));
@@ -257,7 +258,7 @@ async fn a_configuration_that_cannot_be_read_changes_nothing() {
 #[tokio::test]
 async fn too_much_at_once_is_refused() {
     // C-409
-    let (api, asked) = api(DaemonState::Running, vec![process("g", "web")], done);
+    let (api, asked) = api(DaemonState::Running, vec![process("g", "web")], DONE);
     let data = vec![b'x'; bounds::MAX_STDIN + 1];
     let fault = api.send_stdin(named("g:web"), data).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::BadArguments);

@@ -139,6 +139,7 @@ impl Process {
     #[must_use]
     pub fn snapshot(&self) -> ProcessSnapshot {
         ProcessSnapshot {
+            key: self.key,
             spec: Arc::clone(&self.spec),
             state: self.state,
             pid: self.pid,

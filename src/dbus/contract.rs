@@ -89,7 +89,7 @@ enum Member {
     Signal(&'static str),
 }
 
-fn read(xml: &'static str) -> Contract {
+pub(super) fn read(xml: &'static str) -> Contract {
     let mut contract = Contract::default();
     let mut name = "";
     let mut start = 0;

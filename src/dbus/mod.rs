@@ -1,8 +1,19 @@
 //! The control interface `org.supervisord.Supervisor1` on D-Bus. The contract is the file
-//! `dbus/org.supervisord.Supervisor1.xml`.
+//! `dbus/org.supervisord.Supervisor1.xml`; [`dispatch`] tells how calls are answered from it.
 
+mod call;
 pub mod contract;
+mod dispatch;
+pub mod endpoint;
 pub mod error;
+mod follow;
+mod group;
+mod manager;
 pub mod path;
+mod policy;
+mod process;
 pub mod proxy;
+mod publish;
+mod session;
+mod standard;
 pub mod types;

@@ -5,6 +5,7 @@
 pub mod event;
 pub mod exit;
 pub mod fault;
+pub mod key;
 pub mod name;
 pub mod record;
 pub mod signal;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use super::key::ProcKey;
 use super::name::ProcessName;
 use super::spec::{GroupSpec, ProcessSpec};
 use super::state::{DaemonState, ProcessState};
@@ -54,6 +55,8 @@ impl LogPaths {
 /// One process at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProcessSnapshot {
+    /// What tells it from every other process, and from an earlier one of the same name.
+    pub key: ProcKey,
     /// What it is configured as.
     pub spec: Arc<ProcessSpec>,
     /// Its state.

@@ -1,0 +1,86 @@
+//! One method call: its arguments, its options, its answer.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use zbus::wire::DynamicDeserialize;
+use zbus::{DynamicType, Message, OwnedVariant};
+
+use super::error::Failure;
+use crate::api::Named;
+use crate::model::snapshot::Channel;
+
+/// The answer to a call.
+pub type Answer = Result<Message, Failure>;
+
+/// Options of a method: `a{sv}`.
+pub type Options = HashMap<String, OwnedVariant>;
+
+/// A method call whose signature was found to be right.
+#[derive(Debug)]
+pub struct Call<'m> {
+    message: &'m Message,
+}
+
+impl<'m> Call<'m> {
+    /// A call.
+    pub fn new(message: &'m Message) -> Self {
+        Self { message }
+    }
+
+    /// Its arguments.
+    pub fn args<T: for<'d> DynamicDeserialize<'d>>(&self) -> Result<T, Failure> {
+        self.message.body().deserialize().map_err(|error| Failure::invalid_args(error.to_string()))
+    }
+
+    /// The answer that it was done.
+    pub fn done(&self) -> Answer {
+        self.reply(&())
+    }
+
+    /// The answer with a value, or with a tuple of values.
+    pub fn reply<T: Serialize + DynamicType>(&self, body: &T) -> Answer {
+        Ok(Message::method_return(&self.message.header()).build(body)?)
+    }
+}
+
+/// The one option of starts and stops: `wait`, true unless given.
+pub fn wait(options: Options) -> Result<bool, Failure> {
+    one_option(options, "wait").map(|wait| wait.unwrap_or(true))
+}
+
+/// The one option of follows: `bytes`, 1024 unless given.
+pub fn last_bytes(options: Options) -> Result<u64, Failure> {
+    one_option(options, "bytes").map(|bytes| bytes.unwrap_or(1024))
+}
+
+fn one_option<T: TryFrom<OwnedVariant>>(
+    options: Options,
+    known: &str,
+) -> Result<Option<T>, Failure> {
+    let mut found = None;
+    for (key, value) in options {
+        if key != known {
+            return Err(Failure::invalid_args(format!("There is no option {key:?} here.")));
+        }
+        let signature = value.value_signature().to_string();
+        found = Some(T::try_from(value).map_err(|_| {
+            Failure::invalid_args(format!("The option {key:?} cannot be of type {signature}."))
+        })?);
+    }
+    Ok(found)
+}
+
+/// A process by its name. Whole groups have methods of their own.
+pub fn process(name: &str) -> Result<Named, Failure> {
+    Ok(Named::parse_process(name)?)
+}
+
+/// `stdout` or `stderr`.
+pub fn channel(name: &str) -> Result<Channel, Failure> {
+    match name {
+        "stdout" => Ok(Channel::Stdout),
+        "stderr" => Ok(Channel::Stderr),
+        _ => Err(Failure::invalid_args("A channel is stdout or stderr.")),
+    }
+}

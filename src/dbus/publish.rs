@@ -1,0 +1,243 @@
+//! Signals: transitions as they happen, and what they changed in properties and objects.
+//!
+//! On a bus signals are always sent: clients keep properties in caches and count on being told,
+//! and the broker drops what nobody matches. On a connection without a broker they are sent to a
+//! client that asked: most are a `supervisorctl` that never reads one.
+//!
+//! `PropertiesChanged` and the object manager's signals come from the difference of two
+//! snapshots, so a burst of transitions is one signal and a slow client misses no last state;
+//! `ProcessStateChanged` comes from the stream of events, and a client that is too slow for it
+//! misses some.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use imbl::ordmap::DiffItem;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+use zbus::{Connection, Message, OwnedObjectPath};
+
+use super::contract::contract;
+use super::path;
+use super::standard::{Found, Interfaces, OBJECT_MANAGER, PROPERTIES, Properties, properties};
+use super::types::{GROUP, MANAGER, MANAGER_PATH, PROCESS};
+use crate::api::Api;
+use crate::model::event::Event;
+use crate::model::snapshot::{GroupSnapshot, ProcessSnapshot, Snapshot};
+
+/// The signals of one connection.
+#[derive(Debug)]
+pub(super) struct Signals {
+    api: Api,
+    connection: Connection,
+    /// Whether they are always sent.
+    always: bool,
+    task: Mutex<Option<Task>>,
+}
+
+#[derive(Debug)]
+struct Task {
+    /// Dropped to end the task after the message it is sending.
+    _wanted: watch::Sender<()>,
+    /// Ends it at once, for when the connection ends.
+    abort: AbortHandle,
+}
+
+impl Signals {
+    /// The signals of a bus, from now on.
+    pub(super) fn always(api: Api, connection: Connection) -> Self {
+        let signals = Self { api, connection, always: true, task: Mutex::default() };
+        signals.subscribe();
+        signals
+    }
+
+    /// The signals of a connection without a broker, when they are asked for.
+    pub(super) fn on_request(api: Api, connection: Connection) -> Self {
+        Self { api, connection, always: false, task: Mutex::default() }
+    }
+
+    /// Sends signals from now on.
+    pub(super) fn subscribe(&self) {
+        let mut task = self.task();
+        if task.is_some() {
+            return;
+        }
+        let (wanted, until) = watch::channel(());
+        let publisher = Publisher {
+            events: self.api.engine().events(),
+            snapshots: self.api.engine().snapshots(),
+            last: self.api.snapshot(),
+            api: self.api.clone(),
+            connection: self.connection.clone(),
+        };
+        let abort = tokio::spawn(publisher.run(until)).abort_handle();
+        *task = Some(Task { _wanted: wanted, abort });
+    }
+
+    /// Sends no more signals, unless they are always sent.
+    pub(super) fn unsubscribe(&self) {
+        if !self.always {
+            self.task().take();
+        }
+    }
+
+    fn task(&self) -> MutexGuard<'_, Option<Task>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        if let Some(task) = self.task().take() {
+            task.abort.abort();
+        }
+    }
+}
+
+struct Publisher {
+    api: Api,
+    connection: Connection,
+    events: broadcast::Receiver<Arc<Event>>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The picture that the client knows.
+    last: Arc<Snapshot>,
+}
+
+impl Publisher {
+    async fn run(mut self, mut until: watch::Receiver<()>) {
+        loop {
+            let event = tokio::select! {
+                _ = until.changed() => return,
+                event = self.events.recv() => match event {
+                    Ok(event) => Some(event),
+                    Err(RecvError::Lagged(_)) => None,
+                    Err(RecvError::Closed) => return,
+                },
+                changed = self.snapshots.changed() => match changed {
+                    Ok(()) => None,
+                    Err(_) => return,
+                },
+            };
+            // Whoever hears of a transition finds the properties told already.
+            let new = self.snapshots.borrow_and_update().clone();
+            let messages = self.differences(&new).and_then(|mut messages| {
+                messages.extend(event.map(|event| transition(&event)).transpose()?.flatten());
+                Ok(messages)
+            });
+            self.last = new;
+            // Building fails only for what is too large to send; sending, when nobody is there.
+            let Ok(messages) = messages else { continue };
+            if self.connection.send_all(&messages).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What tells the client how the new picture differs from the one it knows.
+    fn differences(&self, new: &Arc<Snapshot>) -> zbus::Result<Vec<Message>> {
+        let (old, mut messages) = (&self.last, Vec::new());
+        if Arc::ptr_eq(old, new) {
+            return Ok(messages);
+        }
+        if old.state != new.state {
+            let state =
+                [("State", new.state.name().into()), ("StateCode", new.state.code().into())];
+            messages.push(changed(MANAGER_PATH, MANAGER, Properties::from(state))?);
+        }
+        for difference in old.groups.diff(&new.groups) {
+            let at = |name: &str| path::group(name);
+            let of = |snapshot, group: &Arc<GroupSnapshot>| {
+                properties(&self.api, snapshot, &Found::Group(group.clone()))
+            };
+            match difference {
+                DiffItem::Add(name, group) => {
+                    messages.push(added(at(name), GROUP, of(new, group))?);
+                }
+                DiffItem::Remove(name, _) => messages.push(removed(&at(name), GROUP)?),
+                DiffItem::Update { old: (_, before), new: (name, after) } => {
+                    let (before, after) = (of(old, before), of(new, after));
+                    messages.extend(updated(&at(name), GROUP, &before, after)?);
+                }
+            }
+        }
+        for difference in old.processes.diff(&new.processes) {
+            let of = |process: &Arc<ProcessSnapshot>| {
+                properties(&self.api, new, &Found::Process(process.clone()))
+            };
+            match difference {
+                DiffItem::Add(name, process) => {
+                    messages.push(added(path::process(name), PROCESS, of(process))?);
+                }
+                DiffItem::Remove(name, _) => {
+                    messages.push(removed(&path::process(name), PROCESS)?);
+                }
+                DiffItem::Update { old: (_, before), new: (name, after) } => {
+                    let (before, after) = (of(before), of(after));
+                    messages.extend(updated(&path::process(name), PROCESS, &before, after)?);
+                }
+            }
+        }
+        Ok(messages)
+    }
+}
+
+fn added(
+    at: OwnedObjectPath,
+    interface: &'static str,
+    properties: Properties,
+) -> zbus::Result<Message> {
+    Message::signal(MANAGER_PATH, OBJECT_MANAGER, "InterfacesAdded")
+        .build(&(at, Interfaces::from([(interface, properties)])))
+}
+
+fn removed(at: &OwnedObjectPath, interface: &str) -> zbus::Result<Message> {
+    Message::signal(MANAGER_PATH, OBJECT_MANAGER, "InterfacesRemoved").build(&(at, [interface]))
+}
+
+/// What of the properties is new and told; none when nothing is.
+fn updated(
+    at: &OwnedObjectPath,
+    interface: &str,
+    before: &Properties,
+    mut after: Properties,
+) -> zbus::Result<Option<Message>> {
+    let told = |name: &str| {
+        let own = contract().interface(interface)?;
+        own.properties.get(name).map(|property| property.emits_changed)
+    };
+    after.retain(|name, value| told(name) == Some(true) && before.get(name) != Some(&*value));
+    if after.is_empty() { Ok(None) } else { changed(at.as_str(), interface, after).map(Some) }
+}
+
+fn changed(at: &str, interface: &str, properties: Properties) -> zbus::Result<Message> {
+    let invalidated: [&str; 0] = [];
+    Message::signal(at, PROPERTIES, "PropertiesChanged").build(&(
+        interface,
+        properties,
+        invalidated.as_slice(),
+    ))
+}
+
+/// The manager's own signal of an event, if it has one.
+fn transition(event: &Event) -> zbus::Result<Option<Message>> {
+    let signal = |member| Message::signal(MANAGER_PATH, MANAGER, member);
+    match event {
+        Event::ProcessState { name, from, to, pid, .. } => signal("ProcessStateChanged")
+            .build(&(
+                &*name.group,
+                &*name.process,
+                from.name(),
+                to.name(),
+                u32::try_from(*pid).unwrap_or(0),
+                path::process(name),
+            ))
+            .map(Some),
+        Event::GroupAdded(name) => {
+            signal("GroupAdded").build(&(&**name, path::group(name))).map(Some)
+        }
+        Event::GroupRemoved(name) => {
+            signal("GroupRemoved").build(&(&**name, path::group(name))).map(Some)
+        }
+        Event::DaemonState(_) | Event::Remote { .. } => Ok(None),
+    }
+}
