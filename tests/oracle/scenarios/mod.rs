@@ -1,0 +1,13 @@
+//! The scenarios, by subject. Each names the rows it covers.
+
+mod commands;
+mod config_errors;
+mod config_values;
+mod flags;
+mod groups;
+mod logs;
+mod shell;
+mod spawning;
+mod startup;
+mod states;
+mod tools;

@@ -1,0 +1,33 @@
+//! What the test binaries share: scratch directories, processes that are waited for by events,
+//! a stand-in for the service manager, and the daemon under test.
+//!
+//! Nothing here sleeps to wait: exits come from pidfds, files from inotify, output from blocking
+//! reads, readiness from a datagram.
+
+// Every test binary compiles this module for itself and uses a part of it.
+#![allow(dead_code)]
+
+pub mod children;
+pub mod daemon;
+pub mod notify;
+pub mod process;
+pub mod scratch;
+pub mod watch;
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up: far more than it needs on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Whether the tests run as root; what needs it calls [`require_root`].
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Says loudly that a test cannot run without root.
+///
+/// # Panics
+/// When the caller is not root: such a test never passes silently.
+pub fn require_root() {
+    assert!(is_root(), "this test changes users, so it has to run as root");
+}

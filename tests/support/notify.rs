@@ -1,0 +1,42 @@
+//! The service manager's side of readiness: a socket that takes `READY=1`.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A socket for `NOTIFY_SOCKET`.
+pub struct NotifySocket {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl NotifySocket {
+    /// Binds it at a path that does not exist yet.
+    pub fn bind(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).expect("a socket");
+        Self { socket, path: path.to_owned() }
+    }
+
+    /// What `NOTIFY_SOCKET` has to say.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for a message that has this line; the whole message, or `None` at the limit.
+    pub fn wait(&self, line: &str, limit: Duration) -> Option<String> {
+        let end = Instant::now() + limit;
+        let mut buffer = [0; 4096];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.socket.set_read_timeout(Some(left)).expect("a timeout above zero");
+            let count = self.socket.recv(&mut buffer).ok()?;
+            let message = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            if message.lines().any(|given| given == line) {
+                return Some(message);
+            }
+        }
+    }
+}
