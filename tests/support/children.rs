@@ -65,6 +65,11 @@ fn look(pid: i32) -> Option<(i32, Seen)> {
     ))
 }
 
+/// Sends a signal to a process that is not our child.
+pub fn signal(pid: i32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid), signal);
+}
+
 /// Kills every process that was started with this `HOME`: the environment of a test's programs
 /// names its scratch directory there, so nothing else can match.
 pub fn kill_of_home(dir: &std::path::Path) {

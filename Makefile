@@ -1,0 +1,92 @@
+# Supervisor: run, test, check, bench, fmt. Everything lands in target/ and run/.
+
+CARGO     ?= cargo
+VENV      := target/upstream
+TOOLS     := target/tools
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
+
+# The upstream that the comparison and the benchmark run beside ours.
+UPSTREAM  := supervisor==4.3.0
+SUPERVISOR_UPSTREAM ?= $(CURDIR)/$(VENV)
+export SUPERVISOR_UPSTREAM
+
+# Programs that the tests run, each as PROGRAM:DEBIAN-PACKAGE.
+NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
+          strace:strace dbus-daemon:dbus-daemon curl:curl
+
+.PHONY: help run test check bench fmt deps upstream nextest deny clean
+
+help: ## What there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## Build, and start supervisord on examples/demo.conf in the foreground
+	$(CARGO) build --bins
+	@mkdir -p run
+	@echo
+	@echo "  In another terminal, in this directory:"
+	@echo
+	@echo "    target/debug/supervisorctl -c examples/demo.conf status"
+	@echo "    target/debug/supervisorctl -c examples/demo.conf tail -f worker"
+	@echo "    target/debug/supervisorctl -c examples/demo.conf          # the shell"
+	@echo "    curl http://127.0.0.1:8088/                               # the web program"
+	@echo
+	@echo "  Ctrl-C ends it. Logs are in run/."
+	@echo
+	target/debug/supervisord -n -c examples/demo.conf
+
+test: deps upstream nextest ## Install what tests need, and run all of them
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) test --doc --quiet && $(CARGO) nextest run --lib --bins --tests; \
+	else \
+	    $(CARGO) test --lib --bins --tests --doc; \
+	fi
+
+check: deny ## Format, lints, licences and sources of crates, documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
+	@echo "cargo deny: bans, licenses and sources (advisories need the network: cargo deny check advisories)"
+	$(CARGO) deny --offline check --hide-inclusion-graph bans licenses sources
+
+bench: upstream ## Measure ours beside Python Supervisor (release build)
+	$(CARGO) bench --bench compare
+
+fmt: ## Format the source
+	$(CARGO) fmt
+
+# Installs only what is missing, and only as root; otherwise says what to install.
+deps:
+	@missing=""; \
+	for pair in $(NEEDED); do \
+	    PATH="$$PATH:/usr/sbin:/sbin" command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	/usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" != 0 ]; then \
+	    echo "Please install:$$missing" >&2; exit 1; \
+	fi; \
+	echo "installing$$missing"; \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq update && \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $$missing
+
+# Python Supervisor in a venv of its own; setuptools because it still asks for pkg_resources.
+upstream: deps
+	@[ -x "$(SUPERVISOR_UPSTREAM)/bin/supervisord" ] || { \
+	    echo "installing $(UPSTREAM) into $(VENV)"; \
+	    /usr/bin/python3 -m venv $(VENV) && \
+	    $(VENV)/bin/pip install --quiet --disable-pip-version-check $(UPSTREAM) 'setuptools<81'; }
+
+# A tool that cannot be built here is not worth failing for: cargo test does as well.
+nextest:
+	@$(CARGO) nextest --version >/dev/null 2>&1 || \
+	    $(CARGO) install --quiet --locked --root $(TOOLS) cargo-nextest || \
+	    echo "no cargo-nextest: using cargo test"
+
+deny:
+	@$(CARGO) deny --version >/dev/null 2>&1 || { \
+	    echo "installing cargo-deny: this takes some minutes, once"; \
+	    $(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny; }
+
+clean:
+	$(CARGO) clean
+	rm -rf run
