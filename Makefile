@@ -44,9 +44,9 @@ test: deps upstream nextest ## Install what tests need, and run all of them
 check: deny ## Format, lints, licences and sources of crates, documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 	@echo "cargo deny: bans, licenses and sources (advisories need the network: cargo deny check advisories)"
-	$(CARGO) deny --offline check --hide-inclusion-graph bans licenses sources
+	$(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources
 
 bench: upstream ## Measure ours beside Python Supervisor (release build)
 	$(CARGO) bench --bench compare

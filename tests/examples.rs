@@ -53,8 +53,12 @@ impl Example {
         }
         // %(here)s/../run/ of the demo was meant as it stands.
         text = text.replace(&format!("..{dir}/run/"), "../run/");
-        for (written, free) in &self.ports {
-            text = text.replace(written, &free.to_string());
+        // In two steps, so that a port put in is not taken for one that is written there.
+        for (index, (written, _)) in self.ports.iter().enumerate() {
+            text = text.replace(written, &format!("<port {index}>"));
+        }
+        for (index, (_, free)) in self.ports.iter().enumerate() {
+            text = text.replace(&format!("<port {index}>"), &free.to_string());
         }
         let path = self.scratch.write(to, text);
         let mode = std::fs::metadata(from).expect("it is there").permissions();
