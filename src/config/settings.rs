@@ -129,6 +129,9 @@ pub struct CtlSettings {
     pub prompt: String,
     /// `history_file`.
     pub history_file: Option<PathBuf>,
-    /// `[supervisord] pidfile`, absolute: the peer-to-peer bus is beside it. None without a file.
+    /// `[supervisord] pidfile`, absolute: the peer-to-peer bus is beside it. None without a file
+    /// or without that section.
     pub pidfile: Option<PathBuf>,
+    /// What to tell the user: plugins that cannot be loaded.
+    pub notes: Vec<Record>,
 }

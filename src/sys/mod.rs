@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod daemonize;
+pub mod host;
 pub mod limits;
 pub mod pidfd;
 pub mod pidfile;

@@ -1,0 +1,130 @@
+//! `[eventlistener:x]` (C-100 to C-104, C-412).
+
+use std::sync::Arc;
+
+use super::groups::each_process_once;
+use super::options::{OptionDef, option};
+use super::program;
+use super::reader::Scope;
+use super::{py, values};
+use crate::model::spec::{GroupSpec, ListenerPool, ProcessKind};
+
+/// The result handler that is built in.
+pub const DEFAULT_HANDLER: &str = "supervisor.dispatchers:default_handler";
+
+/// All types of events, abstract ones included (C-101).
+pub const EVENT_TYPES: [&str; 27] = [
+    "EVENT",
+    "PROCESS_STATE",
+    "PROCESS_STATE_STOPPED",
+    "PROCESS_STATE_EXITED",
+    "PROCESS_STATE_STARTING",
+    "PROCESS_STATE_STOPPING",
+    "PROCESS_STATE_BACKOFF",
+    "PROCESS_STATE_FATAL",
+    "PROCESS_STATE_RUNNING",
+    "PROCESS_STATE_UNKNOWN",
+    "PROCESS_COMMUNICATION",
+    "PROCESS_COMMUNICATION_STDOUT",
+    "PROCESS_COMMUNICATION_STDERR",
+    "PROCESS_LOG",
+    "PROCESS_LOG_STDOUT",
+    "PROCESS_LOG_STDERR",
+    "REMOTE_COMMUNICATION",
+    "SUPERVISOR_STATE_CHANGE",
+    "SUPERVISOR_STATE_CHANGE_RUNNING",
+    "SUPERVISOR_STATE_CHANGE_STOPPING",
+    "TICK",
+    "TICK_5",
+    "TICK_60",
+    "TICK_3600",
+    "PROCESS_GROUP",
+    "PROCESS_GROUP_ADDED",
+    "PROCESS_GROUP_REMOVED",
+];
+
+/// Reads an event listener pool.
+pub(crate) fn read(scope: Scope<'_>, global: &[(String, String)]) -> Arc<GroupSpec> {
+    const BUFFER: &OptionDef = option!(EventListener, "buffer_size");
+    const REDIRECT: &OptionDef = option!(EventListener, "redirect_stderr");
+    let section = &scope.section.name;
+    let name = py::strip(section.split_once(':').map_or("", |(_, title)| title));
+    let priority = priority(&scope);
+    let buffer_size = scope.read(BUFFER, values::integer).unwrap_or(1);
+    if buffer_size < 1 {
+        scope
+            .wrong(BUFFER, format!("[{section}] section sets invalid buffer_size ({buffer_size})"));
+    }
+    let result_handler = result_handler(&scope);
+    let events = events(&scope);
+    // Read here with the names of a group, as upstream does (C-040).
+    let redirected = scope
+        .text_with(REDIRECT, super::options::NameSet::HERE)
+        .map(|text| values::boolean(&text).map_err(|message| scope.wrong(REDIRECT, message)));
+    if redirected == Some(Ok(true)) {
+        scope.wrong(
+            REDIRECT,
+            format!(
+                "[{section}] section sets redirect_stderr=true but this is not allowed because it \
+                 will interfere with the eventlistener protocol"
+            ),
+        );
+    }
+    let processes = program::processes(scope, name, &ProcessKind::EventListener, global);
+    Arc::new(GroupSpec {
+        name: Arc::from(name),
+        priority,
+        listener: Some(ListenerPool { buffer_size, events, result_handler }),
+        processes: each_process_once(scope.reader, processes),
+    })
+}
+
+/// A pool starts before other groups when nothing is set; its processes keep the usual default
+/// among themselves (C-100).
+fn priority(scope: &Scope<'_>) -> i64 {
+    const PRIORITY: &OptionDef = option!(EventListener, "priority");
+    if scope.given(PRIORITY).is_none() {
+        return -1;
+    }
+    let text = scope.text_with(PRIORITY, super::options::NameSet::HERE).unwrap_or_default();
+    values::integer(&text).map_err(|message| scope.wrong(PRIORITY, message)).unwrap_or_default()
+}
+
+/// Python handlers cannot be loaded (C-102).
+fn result_handler(scope: &Scope<'_>) -> String {
+    const HANDLER: &OptionDef = option!(EventListener, "result_handler");
+    let handler = scope.text(HANDLER).unwrap_or_default();
+    if handler != DEFAULT_HANDLER && scope.given(HANDLER).is_some() && !handler.is_empty() {
+        scope.wrong(
+            HANDLER,
+            format!(
+                "{handler} cannot be resolved within [{}]: Python result handlers cannot be \
+                 loaded; remove result_handler to use {DEFAULT_HANDLER}, and let the listener \
+                 answer RESULT 2\\nOK or RESULT 4\\nFAIL",
+                scope.section.name
+            ),
+        );
+    }
+    DEFAULT_HANDLER.to_owned()
+}
+
+/// The types to receive, each once, in the order given.
+fn events(scope: &Scope<'_>) -> Vec<String> {
+    const EVENTS: &OptionDef = option!(EventListener, "events");
+    let section = &scope.section.name;
+    let text = if scope.given(EVENTS).is_some() { scope.text(EVENTS) } else { Some(String::new()) };
+    // What cannot be expanded is reported already.
+    let Some(text) = text else { return Vec::new() };
+    let mut events: Vec<String> = Vec::new();
+    for event in values::list(&text).iter().map(|event| event.to_uppercase()) {
+        if !EVENT_TYPES.contains(&event.as_str()) {
+            scope.wrong(EVENTS, format!("Unknown event type {event} in [{section}] events"));
+        } else if !events.contains(&event) {
+            events.push(event);
+        }
+    }
+    if text.is_empty() {
+        scope.wrong(EVENTS, format!("[{section}] section requires an \"events\" line"));
+    }
+    events
+}
