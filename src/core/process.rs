@@ -232,14 +232,16 @@ impl Process {
     pub fn spawned(&mut self, pid: i32, turn: &mut Turn) {
         self.spawning = false;
         self.pid = pid;
+        // A spawn may take long, and is no time that the program was up.
+        self.started = Some((turn.now.mono, turn.now.wall));
         let text = format!("spawned: '{}' with pid {pid}", self.spec.name.process);
         turn.log_about(Level::Info, &self.spec.name, text);
-        match (self.state, self.started) {
-            (Stopping, _) => self.send_stop(turn),
-            (_, Some((started, _))) if self.spec.startsecs > 0 => {
-                self.deadline = Some(started + secs(self.spec.startsecs));
-            }
-            _ => self.succeed(turn),
+        if self.state == Stopping {
+            self.send_stop(turn);
+        } else if self.spec.startsecs > 0 {
+            self.deadline = Some(turn.now.mono + secs(self.spec.startsecs));
+        } else {
+            self.succeed(turn);
         }
     }
 
