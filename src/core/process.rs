@@ -123,10 +123,14 @@ impl Process {
         self.generation == generation
     }
 
-    /// Whether it waits to be started again by itself: stopping it makes sense.
+    /// Whether a stop has anything to do: it is up, or about to be (C-303).
     #[must_use]
-    pub fn is_restart_pending(&self) -> bool {
-        self.state == Exited && self.deadline.is_some()
+    pub fn can_stop(&self) -> bool {
+        match self.state {
+            Exited => self.deadline.is_some(), // its restart was put off
+            Stopping => self.start_queued,
+            state => state.is_running(),
+        }
     }
 
     /// Whether nothing of it runs or is about to run.
@@ -184,12 +188,13 @@ impl Process {
 
     /// Stops it because somebody asked (C-178, C-179, C-187, C-303).
     pub fn stop(&mut self, turn: &mut Turn) -> Result<(), Fault> {
+        if !self.can_stop() {
+            return Err(Fault::new(FaultKind::NotRunning, self.spec.name.to_string()));
+        }
         match self.state {
             Starting | Running => self.begin_stop(turn),
-            Backoff => self.halt(turn),
-            Exited if self.is_restart_pending() => self.halt(turn),
-            Stopping if self.start_queued => self.start_queued = false,
-            _ => return Err(Fault::new(FaultKind::NotRunning, self.spec.name.to_string())),
+            Stopping => self.start_queued = false,
+            _ => self.halt(turn),
         }
         Ok(())
     }

@@ -79,8 +79,7 @@ impl Supervisor {
         turn: &mut Turn,
     ) -> Result<Option<Reply>, Fault> {
         let goal = wait.then_some(Goal::Stopped);
-        let up = |process: &Process| process.state().is_running() || process.is_restart_pending();
-        self.apply(token, scope, goal, up, turn, |supervisor, key, turn| {
+        self.apply(token, scope, goal, Process::can_stop, turn, |supervisor, key, turn| {
             supervisor.with(key, turn, |process, _, turn| process.stop(turn)).unwrap_or(Ok(()))
         })
     }
