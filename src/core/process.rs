@@ -171,7 +171,7 @@ impl Process {
             }
             Unknown => Err(Fault::new(
                 FaultKind::Failed,
-                format!("{} is in an unknown process state", self.spec.name.process),
+                format!("{} is in an unknown process state", self.spec.name),
             )),
             Stopping => {
                 self.start_queued = true;
@@ -194,6 +194,12 @@ impl Process {
         match self.state {
             Starting | Running => self.begin_stop(turn),
             Stopping => self.start_queued = false,
+            Backoff => {
+                let name = &self.spec.name.process;
+                let text = format!("Attempted to kill {name}, which is in BACKOFF state.");
+                turn.log_about(Level::Debug, &self.spec.name, text);
+                self.halt(turn);
+            }
             _ => self.halt(turn),
         }
         Ok(())
@@ -223,10 +229,11 @@ impl Process {
     }
 
     /// A signal could not be sent, and not because it is gone: nobody knows what it does now
-    /// (C-188).
-    pub fn signal_failed(&mut self, error: &str, turn: &mut Turn) {
-        let text =
-            format!("unknown problem killing {} ({}):{error}", self.spec.name.process, self.pid);
+    /// (C-188). It may have been the signal of a client (`asked`), or one that was to end it.
+    pub fn signal_failed(&mut self, asked: bool, error: &str, turn: &mut Turn) {
+        let problem = if asked { "sending sig" } else { "killing" };
+        let name = &self.spec.name.process;
+        let text = format!("unknown problem {problem} {name} ({}):{error}", self.pid);
         turn.log_about(Level::Critical, &self.spec.name, text);
         self.deadline = None;
         self.start_queued = false;

@@ -37,13 +37,15 @@ impl Supervisor {
                 turn.log(Level::Warn, format!("received {signal} indicating exit request"));
                 self.begin_shutdown(ExitKind::Shutdown, turn);
             }
-            Signal::HUP if self.state != DaemonState::Running => turn.log(
+            Signal::HUP if self.state == DaemonState::Shutdown => turn.log(
                 Level::Warn,
                 format!("ignored {signal} indicating restart request (shutdown in progress)"),
             ),
             Signal::HUP => {
                 turn.log(Level::Warn, format!("received {signal} indicating restart request"));
-                turn.act(Action::LoadForRestart);
+                if self.state == DaemonState::Running {
+                    turn.act(Action::LoadForRestart);
+                }
             }
             Signal::USR2 => {
                 turn.log(Level::Info, format!("received {signal} indicating log reopen request"));
@@ -52,7 +54,7 @@ impl Supervisor {
             Signal::CHLD => {
                 turn.log(Level::Debug, format!("received {signal} indicating a child quit"));
             }
-            other => turn.log(Level::Debug, format!("received {other}, which means nothing here")),
+            other => turn.log(Level::Blather, format!("received {other} indicating nothing")),
         }
     }
 

@@ -278,7 +278,7 @@ impl Supervisor {
         if let Err(error) = outcome {
             self.with(key, turn, |process, _, turn| {
                 if process.is_current(generation) && process.pid() != 0 {
-                    process.signal_failed(&error, turn);
+                    process.signal_failed(token.is_some(), &error, turn);
                 }
             });
         }
