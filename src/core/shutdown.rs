@@ -74,13 +74,6 @@ impl Supervisor {
     /// C-150).
     pub(super) fn advance_shutdown(&mut self, turn: &mut Turn) {
         let Some(mut shutdown) = self.shutdown.take() else { return };
-        if turn.now.mono >= shutdown.report_at {
-            let unstopped = self.unstopped();
-            if !unstopped.is_empty() {
-                turn.log(Level::Info, format!("waiting for {} to die", unstopped.join(", ")));
-            }
-            shutdown.report_at = turn.now.mono + REPORT_EVERY;
-        }
         while shutdown.current.as_deref().is_none_or(|group| self.is_group_settled(group)) {
             let Some(group) = shutdown.groups.pop() else {
                 turn.act(Action::Exit(shutdown.kind));
@@ -91,6 +84,11 @@ impl Supervisor {
                 self.with(key, turn, |process, _, turn| process.shut_down(turn));
             }
             shutdown.current = Some(group);
+        }
+        if turn.now.mono >= shutdown.report_at {
+            let text = format!("waiting for {} to die", self.unstopped().join(", "));
+            turn.log(Level::Info, text);
+            shutdown.report_at = turn.now.mono + REPORT_EVERY;
         }
         self.shutdown = Some(shutdown);
     }
