@@ -157,7 +157,8 @@ impl Process {
 
     /// Starts it with the daemon, when it is configured so and was never started (C-170).
     pub fn autostart(&mut self, generation: &mut Generation, turn: &mut Turn) {
-        if self.state == Stopped && self.started.is_none() && self.spec.autostart {
+        let fresh = self.state == Stopped && self.started.is_none();
+        if fresh && self.spec.autostart && turn.accepting {
             self.spawn(generation, turn);
         }
     }
@@ -476,6 +477,7 @@ impl Process {
         self.backoff = 0;
         self.quick_runs = 0;
         self.deadline = None;
+        self.stopped = Some(turn.now.wall);
         self.pid_gone_into(Stopped, turn);
         if self.start_queued && turn.accepting {
             self.spawn(generation, turn);
