@@ -174,8 +174,10 @@ impl Supervisor {
     fn reread(&mut self, groups: Arc<Vec<Arc<GroupSpec>>>) -> Reply {
         self.configured = groups;
         self.view.touch_daemon();
+        let mut groups: Vec<&ActiveGroup> = self.groups.values().collect();
+        groups.sort_by_key(|group| group.order);
         let active: Vec<Arc<GroupSpec>> =
-            self.groups.values().map(|group| Arc::clone(&group.spec)).collect();
+            groups.into_iter().map(|group| Arc::clone(&group.spec)).collect();
         Reply::Changes(diff::compare(&active, &self.configured))
     }
 
