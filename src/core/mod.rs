@@ -10,6 +10,10 @@ pub mod request;
 mod serve;
 mod shutdown;
 pub mod supervisor;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod turn;
 pub mod view;
 pub mod waiters;

@@ -145,6 +145,15 @@ impl Supervisor {
         self.processes.values()
     }
 
+    /// Made complete after it was read back from a handover: readers get a picture of it.
+    #[must_use]
+    pub fn restored(mut self) -> Self {
+        self.view = View::default();
+        self.processes.keys().for_each(|&key| self.view.touch(key));
+        self.groups.keys().for_each(|name| self.view.touch_group(name));
+        self
+    }
+
     /// How many requests wait for an answer.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -333,6 +342,23 @@ impl Supervisor {
         let mut members = self.groups.get(group).map_or_else(Vec::new, |g| g.members.clone());
         members.sort_by_key(|key| self.processes.get(key).map(|p| p.spec().priority));
         members
+    }
+}
+
+#[cfg(test)]
+impl Supervisor {
+    /// Panics unless what is kept for quick access agrees with the processes themselves.
+    pub(super) fn check_indexes(&self) {
+        let all = || self.processes.values();
+        let deadlines = all().filter_map(|p| p.deadline().map(|at| (at, p.key()))).collect();
+        assert_eq!(self.deadlines, deadlines, "the deadlines");
+        let pids = all().filter(|p| p.pid() != 0).map(|p| (p.pid(), p.key())).collect();
+        assert_eq!(self.by_pid, pids, "the pids");
+        let names = all().map(|p| (p.spec().name.clone(), p.key())).collect();
+        assert_eq!(self.by_name, names, "the names");
+        let members = self.groups.values().flat_map(|group| group.members.iter().copied());
+        let members: BTreeSet<ProcKey> = members.collect();
+        assert_eq!(members, self.processes.keys().copied().collect(), "the groups");
     }
 }
 

@@ -1,0 +1,18 @@
+//! Tests of the core in a simulated world, by subject. What must always hold is checked in every
+//! turn of every test (`testing/watch.rs`).
+
+mod daemon_signals;
+mod events;
+mod groups;
+mod handover;
+mod invariants;
+mod log_lines;
+mod order;
+mod restart_limits;
+mod shutdown;
+mod signalling;
+mod snapshots;
+mod starting;
+mod states;
+mod stopping;
+mod strays;
