@@ -1,0 +1,10 @@
+//! The real programs on the real system: what no comparison with another implementation shows.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod configuration;
+mod control;
+mod lifecycle;
+mod logs;
+mod scale;

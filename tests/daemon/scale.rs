@@ -1,0 +1,77 @@
+//! Many programs, and none that does anything.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::support::daemon::Daemon;
+use crate::support::scratch::Scratch;
+
+fn sleepers(count: usize) -> String {
+    format!(
+        "[program:p]\ncommand=/bin/sleep 100000\nnumprocs={count}\nprocess_name=%(program_name)s_%(process_num)04d\nstartsecs=0\n"
+    )
+}
+
+#[test]
+fn a_thousand_programs_start_and_stop() {
+    let scratch = Scratch::new();
+    let mut daemon = Daemon::start(&scratch, &sleepers(1000));
+    daemon.expect_log_times("entered RUNNING", 1000);
+    let status = daemon.ctl(&["status"]);
+    assert_eq!(status.stdout.matches("RUNNING").count(), 1000);
+    assert_eq!(status.code, 0);
+    let stopped = daemon.ctl(&["stop", "all"]);
+    assert_eq!(stopped.stdout.matches(": stopped\n").count(), 1000);
+    let started = daemon.ctl(&["start", "p:*"]);
+    assert_eq!(started.stdout.matches(": started\n").count(), 1000);
+    assert_eq!(crate::support::children::descendants(daemon.pid()).len(), 1000);
+    assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn an_idle_daemon_does_not_wake_up() {
+    let scratch = Scratch::new();
+    let daemon = Daemon::start(&scratch, &sleepers(100));
+    daemon.expect_log_times("entered RUNNING", 100);
+    let wakeups = || -> u64 {
+        fs::read_dir(format!("/proc/{}/task", daemon.pid()))
+            .expect("it runs")
+            .flatten()
+            .filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok())
+            .filter_map(|text| {
+                let line = text.lines().find(|line| line.starts_with("voluntary_ctxt"))?;
+                line.split_whitespace().nth(1)?.parse::<u64>().ok()
+            })
+            .sum()
+    };
+    // Stretches of time are what is looked at here. The first few settle what the start left.
+    let window = || {
+        let before = wakeups();
+        std::thread::sleep(Duration::from_secs(3));
+        wakeups() - before
+    };
+    let quiet = (0..4).map(|_| window()).min().expect("four of them");
+    assert_eq!(quiet, 0);
+}
+
+// C-125
+#[test]
+fn programs_get_the_limits_the_daemon_was_started_with() {
+    let scratch = Scratch::new();
+    let config = scratch.write(
+        "supervisord.conf",
+        format!(
+            "{}[program:a]\ncommand=/bin/sh -c 'ulimit -Sn; ulimit -Hn'\nstartsecs=0\nautorestart=false\nstdout_logfile=%(here)s/a.out\n",
+            crate::support::daemon::HEAD
+        ),
+    );
+    let mut limited = crate::support::daemon::command("/bin/sh", scratch.path());
+    limited.args(["-c", "ulimit -Sn 1024; ulimit -Hn 4096; exec \"$@\"", "sh"]);
+    limited.arg(crate::support::daemon::SUPERVISORD).arg("-n").arg("-c").arg(&config);
+    let daemon = Daemon::start_command(scratch.path(), &config, limited);
+    daemon.expect_log("exited: a");
+    assert_eq!(scratch.read("a.out"), "1024\n4096\n");
+    let own = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).expect("it runs");
+    let files = own.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    assert!(files.contains(" 4096 "), "{files}");
+}
