@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod ansi;
 pub mod auto;
 pub mod key;
 pub mod process;
 pub mod request;
+pub mod rotate;
 mod serve;
 mod shutdown;
 pub mod supervisor;
