@@ -1,54 +1,28 @@
 //! Reading, following and emptying logs (C-293 to C-295, C-312 to C-316).
 
-use std::future::Future;
-use std::pin::Pin;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::{Api, Named, bad_name, bounds, by_priority};
 use crate::core::request::ProcessResult;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::Target;
 use crate::model::snapshot::{Channel, ProcessSnapshot};
+use crate::runtime::logs::{self, ChannelKey, Follower, Tail};
 
-/// A future of the log plane.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// How long a reader waits for the log plane to write down what a child has said. A disk that
+/// hangs does not keep the reader from what is there.
+const SETTLING: Duration = Duration::from_secs(1);
 
-/// Which log.
-#[derive(Debug, Clone)]
-pub enum LogName {
-    /// The daemon's own.
-    Main,
-    /// That of a process.
-    Process(Arc<ProcessSnapshot>, Channel),
-}
-
-/// The end of a log (C-313).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tail {
-    /// The last bytes.
-    pub data: Vec<u8>,
-    /// The size of the file in bytes.
-    pub size: i64,
-    /// Whether there is more than offset and length reach.
-    pub overflow: bool,
-}
-
-/// A log as it grows.
-pub trait Follow: Send {
-    /// What was added since, waiting for it; none when the log is gone for good.
-    fn next(&mut self) -> Later<'_, Option<Vec<u8>>>;
-}
-
-/// What the use cases need of the log plane. Nothing in it blocks the caller's thread.
-pub trait LogPlane: Send + Sync {
-    /// Reads as C-294 says; never more than [`bounds::MAX_READ`](super::MAX_READ) bytes.
-    fn read(&self, log: LogName, offset: i64, length: i64) -> Later<'_, Result<Vec<u8>, Fault>>;
-    /// Reads the end as C-313 and C-314 say; nothing when there is no file.
-    fn tail(&self, log: LogName, offset: i64, length: i64) -> Later<'_, Result<Tail, Fault>>;
-    /// Follows a log from its last `bytes` on.
-    fn follow(&self, log: LogName, bytes: u64) -> Later<'_, Result<Box<dyn Follow>, Fault>>;
-    /// Empties a log; nothing to do when there is no file.
-    fn clear(&self, log: LogName) -> Later<'_, Result<(), Fault>>;
+/// A log to read: where it is, and whose.
+struct Log {
+    path: PathBuf,
+    channel: Option<ChannelKey>,
 }
 
 impl Api {
@@ -64,10 +38,12 @@ impl Api {
         length: i64,
     ) -> Result<Vec<u8>, Fault> {
         self.gate()?;
-        self.read(LogName::Process(self.logging(name)?, channel), offset, length).await
+        let log = log_of(&*self.logging(name)?, channel).ok_or(FaultKind::NoFile)?;
+        self.read(log, offset, length).await
     }
 
-    /// The last bytes of a log of a process (C-313).
+    /// The last bytes of a log of a process (C-313): the bytes, the size of the file, and whether
+    /// there is more than `offset` and `length` reach.
     ///
     /// # Errors
     /// SHUTDOWN_STATE, BAD_NAME.
@@ -79,23 +55,26 @@ impl Api {
         length: i64,
     ) -> Result<Tail, Fault> {
         self.gate()?;
-        let log = LogName::Process(self.logging(name)?, channel);
-        self.inner.parts.logs.tail(log, offset, length.min(bounds::MAX_READ)).await
+        let Some(log) = log_of(&*self.logging(name)?, channel) else {
+            return Ok((Vec::new(), 0, false));
+        };
+        let length = length.min(bounds::MAX_READ);
+        self.settled(log, move |path| Ok(logs::tail(&path, offset, length))).await
     }
 
     /// Follows a log of a process from its last `bytes` on.
     ///
     /// # Errors
-    /// SHUTDOWN_STATE, BAD_NAME, NO_FILE.
+    /// SHUTDOWN_STATE, BAD_NAME, NO_FILE, FAILED.
     pub async fn follow_process_log(
         &self,
         name: &Named,
         channel: Channel,
         bytes: u64,
-    ) -> Result<Box<dyn Follow>, Fault> {
+    ) -> Result<Follower, Fault> {
         self.gate()?;
-        let log = LogName::Process(self.logging(name)?, channel);
-        self.inner.parts.logs.follow(log, bytes).await
+        let log = log_of(&*self.logging(name)?, channel).ok_or(FaultKind::NoFile)?;
+        self.follow(log.path, bytes).await
     }
 
     /// Empties the logs of a process, whether it runs or not (C-315, C-431).
@@ -105,7 +84,7 @@ impl Api {
     pub async fn clear_process_logs(&self, name: &Named) -> Result<(), Fault> {
         self.gate()?;
         let process = self.logging(name)?;
-        self.clear_both(process).await.map_err(|()| Fault::new(FaultKind::Failed, name.text()))
+        self.clear(&process).await.map_err(|_| Fault::new(FaultKind::Failed, name.text()))
     }
 
     /// Empties the logs of all processes, by priority (C-316).
@@ -116,10 +95,8 @@ impl Api {
         self.gate()?;
         let mut results = Vec::new();
         for (name, process) in by_priority(&self.snapshot()) {
-            let outcome = self
-                .clear_both(process)
-                .await
-                .map_err(|()| Fault::new(FaultKind::Failed, name.to_string()));
+            let failed = |_| Fault::new(FaultKind::Failed, name.to_string());
+            let outcome = self.clear(&process).await.map_err(failed);
             results.push(ProcessResult::new(name, outcome));
         }
         Ok(results)
@@ -131,16 +108,16 @@ impl Api {
     /// SHUTDOWN_STATE, NO_FILE, BAD_ARGUMENTS, FAILED.
     pub async fn read_log(&self, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
         self.gate()?;
-        self.read(LogName::Main, offset, length).await
+        self.read(Log { path: self.main_log()?, channel: None }, offset, length).await
     }
 
     /// Follows the daemon's own log from its last `bytes` on.
     ///
     /// # Errors
-    /// SHUTDOWN_STATE, NO_FILE.
-    pub async fn follow_log(&self, bytes: u64) -> Result<Box<dyn Follow>, Fault> {
+    /// SHUTDOWN_STATE, NO_FILE, FAILED.
+    pub async fn follow_log(&self, bytes: u64) -> Result<Follower, Fault> {
         self.gate()?;
-        self.inner.parts.logs.follow(LogName::Main, bytes).await
+        self.follow(self.main_log()?, bytes).await
     }
 
     /// Empties the daemon's own log (C-295).
@@ -149,12 +126,45 @@ impl Api {
     /// SHUTDOWN_STATE, NO_FILE, FAILED.
     pub async fn clear_log(&self) -> Result<(), Fault> {
         self.gate()?;
-        self.inner.parts.logs.clear(LogName::Main).await
+        self.inner.parts.logs.clear_main().await.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => FaultKind::NoFile.into(),
+            _ => FaultKind::Failed.into(),
+        })
     }
 
-    async fn read(&self, log: LogName, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
+    /// The file of the daemon's own log; with `logfile=syslog` there is none.
+    fn main_log(&self) -> Result<PathBuf, Fault> {
+        self.inner.parts.main_log.clone().ok_or_else(|| FaultKind::NoFile.into())
+    }
+
+    async fn read(&self, log: Log, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
         let (offset, length) = bounded(offset, length);
-        self.inner.parts.logs.read(log, offset, length).await
+        self.settled(log, move |path| logs::read(&path, offset, length)).await
+    }
+
+    /// Reads a log once everything that was said so far is in it.
+    async fn settled<T: Send + 'static>(
+        &self,
+        log: Log,
+        read: impl FnOnce(PathBuf) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        // Late or stopped, the plane has nothing more to add.
+        let _ = timeout(SETTLING, self.inner.parts.logs.sync(log.channel)).await;
+        // Closed only with the api itself.
+        let _permit = self.inner.reading.acquire().await;
+        let reading = spawn_blocking(move || read(log.path));
+        reading.await.unwrap_or_else(|_| Err(FaultKind::Failed.into()))
+    }
+
+    async fn follow(&self, path: PathBuf, bytes: u64) -> Result<Follower, Fault> {
+        let missing = path.display().to_string();
+        let bytes = bytes.min(bounds::MAX_READ.unsigned_abs());
+        Follower::open(&self.inner.parts.logs, path, bytes).await.map_err(|error| {
+            match error.kind() {
+                ErrorKind::NotFound => Fault::new(FaultKind::NoFile, missing),
+                _ => Fault::new(FaultKind::Failed, error.to_string()),
+            }
+        })
     }
 
     /// The process whose log is meant; a whole group has none.
@@ -166,12 +176,23 @@ impl Api {
         found.ok_or_else(|| bad_name(name.text()))
     }
 
-    async fn clear_both(&self, process: Arc<ProcessSnapshot>) -> Result<(), ()> {
-        let logs = &self.inner.parts.logs;
-        let out = logs.clear(LogName::Process(process.clone(), Channel::Stdout)).await;
-        let err = logs.clear(LogName::Process(process, Channel::Stderr)).await;
-        out.and(err).map_err(|_| ())
+    async fn clear(&self, process: &ProcessSnapshot) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            if let Some(path) = process.logs.of(channel) {
+                let key = ChannelKey { process: process.key, channel };
+                let cleared = self.inner.parts.logs.clear(key, Some(path.clone())).await;
+                outcome = outcome.and(cleared);
+            }
+        }
+        outcome
     }
+}
+
+/// The log of a channel, if it has a file.
+fn log_of(process: &ProcessSnapshot, channel: Channel) -> Option<Log> {
+    let path = process.logs.of(channel)?.clone();
+    Some(Log { path, channel: Some(ChannelKey { process: process.key, channel }) })
 }
 
 /// The same read, of no more than [`MAX_READ`](bounds::MAX_READ) bytes.

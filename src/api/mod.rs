@@ -22,7 +22,6 @@ use tokio::sync::Semaphore;
 
 pub use bounds::{MAX_EVENT, MAX_NAME, MAX_READ, MAX_STDIN};
 pub use configuration::Configured;
-pub use logs::{Follow, Later, LogName, LogPlane, Tail};
 pub use processes::{Named, Outcome};
 
 use crate::config::settings::Settings;
@@ -33,6 +32,7 @@ use crate::model::spec::ProcessSpec;
 use crate::model::state::DaemonState;
 use crate::model::time::Now;
 use crate::runtime::handle::EngineHandle;
+use crate::runtime::logs::LogHandle;
 
 /// The version of the XML-RPC API that the daemon is compatible with (C-290).
 pub const API_VERSION: &str = "3.0";
@@ -64,7 +64,9 @@ pub struct Parts {
     /// The owner of the state.
     pub engine: EngineHandle,
     /// The log plane.
-    pub logs: Arc<dyn LogPlane>,
+    pub logs: LogHandle,
+    /// The file of the daemon's own log; none when it goes to syslog.
+    pub main_log: Option<PathBuf>,
     /// Reads the configuration again.
     pub load: Loader,
     /// Looks at a command before a start.
@@ -86,6 +88,8 @@ struct Inner {
     /// How many may look at commands at the same time: a hung file system must not take all
     /// threads.
     resolving: Semaphore,
+    /// How many may read a log at the same time: each holds up to [`MAX_READ`] bytes.
+    reading: Semaphore,
     /// One reads the configuration at a time.
     loading: Semaphore,
 }
@@ -100,7 +104,12 @@ impl Api {
     /// The use cases over these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let inner = Inner { parts, resolving: Semaphore::new(4), loading: Semaphore::new(1) };
+        let inner = Inner {
+            parts,
+            resolving: Semaphore::new(4),
+            reading: Semaphore::new(8),
+            loading: Semaphore::new(1),
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use imbl::OrdMap;
 use tokio::sync::{broadcast, mpsc, watch};
 
-use super::{Api, Follow, Identity, Later, LogName, LogPlane, Named, Outcome, Parts, Tail, bounds};
+use super::{Api, Identity, Named, Outcome, Parts, bounds};
 use crate::core::request::{Reply, Request, Scope};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::key::ProcKey;
 use crate::model::name::ProcessName;
+use crate::model::record::Level;
 use crate::model::signal::Signal;
 use crate::model::snapshot::{GroupSnapshot, LogPaths};
 use crate::model::snapshot::{ProcessSnapshot, Snapshot};
@@ -18,6 +19,7 @@ use crate::model::spec::{Autorestart, GroupSpec, LogFile, LogSpec, ProcessKind, 
 use crate::model::state::{DaemonState, ProcessState};
 use crate::model::time::Now;
 use crate::runtime::handle::{EngineHandle, Envelope};
+use crate::runtime::logs::{LogHandle, LogPlane, MainLogPlan, MainTarget};
 
 fn log() -> LogSpec {
     LogSpec {
@@ -70,20 +72,16 @@ pub(super) fn process(group: &str, name: &str) -> ProcessSnapshot {
     }
 }
 
-struct NoLogs;
-impl LogPlane for NoLogs {
-    fn read(&self, _: LogName, _: i64, _: i64) -> Later<'_, Result<Vec<u8>, Fault>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-    fn tail(&self, _: LogName, _: i64, _: i64) -> Later<'_, Result<Tail, Fault>> {
-        Box::pin(async { Ok(Tail::default()) })
-    }
-    fn follow(&self, _: LogName, _: u64) -> Later<'_, Result<Box<dyn Follow>, Fault>> {
-        Box::pin(async { Err(FaultKind::NoFile.into()) })
-    }
-    fn clear(&self, _: LogName) -> Later<'_, Result<(), Fault>> {
-        Box::pin(async { Ok(()) })
-    }
+/// A log plane that has stopped.
+fn no_logs() -> LogHandle {
+    let plan = MainLogPlan {
+        target: MainTarget::None,
+        maxbytes: 0,
+        backups: 0,
+        level: Level::Info,
+        copy_to_stdout: false,
+    };
+    LogPlane::start(&plan).unwrap().handle()
 }
 
 type Asked = Arc<Mutex<Vec<Request>>>;
@@ -124,7 +122,8 @@ fn api(state: DaemonState, processes: Vec<ProcessSnapshot>, script: Script) -> (
     });
     let parts = Parts {
         engine: EngineHandle::new(requests, snapshots, broadcast::Sender::new(8)),
-        logs: Arc::new(NoLogs),
+        logs: no_logs(),
+        main_log: None,
         load: Arc::new(|| Err("line 3 is wrong".to_owned())),
         resolve: Arc::new(|spec| match &*spec.name.process {
             "broken" => Err(Fault::new(FaultKind::NoFile, "can't find command 'x'")),

@@ -97,6 +97,12 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
     let interface = header.interface().map(InterfaceName::as_str);
     let (interface, method) = method(&object, interface, member)?;
 
+    // Whoever may connect may ask whether anybody is there; all else needs its action.
+    if interface != PEER {
+        let own = contract().interface(interface).is_some();
+        let action = if own { method.action } else { Some("inspect") };
+        context.policy.check(context.callers.uid(&header).await?, action)?;
+    }
     let given = header.signature().to_string_no_parens();
     if given != method.input {
         let text = format!("{member} takes ({}), not ({given}).", method.input);
@@ -104,12 +110,6 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
     }
     if message.body().len() > MAX_BODY {
         return Err(Failure::limits_exceeded(format!("A call has at most {MAX_BODY} bytes.")));
-    }
-    // Whoever may connect may ask whether anybody is there; all else needs its action.
-    if interface != PEER {
-        let own = contract().interface(interface).is_some();
-        let action = if own { method.action } else { Some("inspect") };
-        context.policy.check(context.callers.uid(&header).await?, action)?;
     }
     let found = standard::find(&object, &context.api.snapshot())
         .ok_or_else(|| Failure::unknown_object(path))?;

@@ -36,12 +36,14 @@ const RETRIES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(200);
 
 /// Which bus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bus {
     /// The system bus: `DBUS_SYSTEM_BUS_ADDRESS`, or where it always is.
     System,
     /// The session bus of the user.
     Session,
+    /// The bus at this D-Bus address.
+    Address(String),
 }
 
 impl Bus {
@@ -54,10 +56,11 @@ impl Bus {
 
 impl fmt::Display for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::System => "system bus",
-            Self::Session => "session bus",
-        })
+        match self {
+            Self::System => f.write_str("system bus"),
+            Self::Session => f.write_str("session bus"),
+            Self::Address(address) => write!(f, "bus at {address}"),
+        }
     }
 }
 
@@ -217,7 +220,7 @@ async fn direct(
 /// for; one that goes away is tried again for about a minute.
 async fn stay_on(common: Common, bus: Bus) {
     let mut stopped = common.stopped.clone();
-    if !serve_bus(&common, bus).await {
+    if !serve_bus(&common, &bus).await {
         return;
     }
     let mut retries = RETRIES.iter();
@@ -228,14 +231,14 @@ async fn stay_on(common: Common, bus: Bus) {
             () = session::stopping(&mut stopped) => return,
             () = sleep(Duration::from_secs(*secs)) => {}
         }
-        if serve_bus(&common, bus).await {
+        if serve_bus(&common, &bus).await {
             retries = RETRIES.iter();
         }
     }
 }
 
 /// Serves a bus until it goes away, or we stop; false when it did not let us in.
-async fn serve_bus(common: &Common, bus: Bus) -> bool {
+async fn serve_bus(common: &Common, bus: &Bus) -> bool {
     let stream = match timeout(BUS_ANSWERS, connect(bus)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -269,10 +272,11 @@ async fn serve_bus(common: &Common, bus: Bus) -> bool {
     true
 }
 
-async fn connect(bus: Bus) -> zbus::Result<MessageStream> {
+async fn connect(bus: &Bus) -> zbus::Result<MessageStream> {
     let builder = match bus {
         Bus::System => Builder::system(),
         Bus::Session => Builder::session(),
+        Bus::Address(address) => Builder::address(address.as_str()),
     };
     builder.method_timeout(BUS_ANSWERS).build_message_stream().await
 }

@@ -8,7 +8,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Failure;
-use crate::api::Follow;
+use crate::runtime::logs::Follower;
 
 /// How many logs may be followed at the same time, over all connections.
 const MAX_FOLLOWERS: usize = 256;
@@ -34,10 +34,23 @@ impl Followers {
     }
 }
 
+/// Something that is added to.
+pub(super) trait Source: Send + 'static {
+    /// What was added since, waiting for it; none when there will be no more. May be cancelled
+    /// and called again.
+    fn next(&mut self) -> impl Future<Output = Option<Vec<u8>>> + Send;
+}
+
+impl Source for Follower {
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        Follower::next(self).await.ok().flatten()
+    }
+}
+
 /// Starts to copy a log into a new pipe, and returns the end to read from. It ends when that end
 /// is closed, even if nothing is added to the log any more, or when the log is gone.
 pub(super) fn hand_over(
-    mut log: Box<dyn Follow>,
+    mut log: impl Source,
     slot: OwnedSemaphorePermit,
 ) -> Result<OwnedFd, Failure> {
     let failed = |error: std::io::Error| Failure::failed(error.to_string());
@@ -68,19 +81,17 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::api::Later;
 
-    struct Fed(mpsc::Receiver<Vec<u8>>);
-    impl Follow for Fed {
-        fn next(&mut self) -> Later<'_, Option<Vec<u8>>> {
-            Box::pin(self.0.recv())
+    impl Source for mpsc::Receiver<Vec<u8>> {
+        async fn next(&mut self) -> Option<Vec<u8>> {
+            self.recv().await
         }
     }
 
     fn followed() -> (mpsc::Sender<Vec<u8>>, OwnedFd) {
         let (feed, log) = mpsc::channel(1);
         let slot = Followers::default().slot().unwrap();
-        (feed, hand_over(Box::new(Fed(log)), slot).unwrap())
+        (feed, hand_over(log, slot).unwrap())
     }
 
     #[tokio::test]

@@ -86,8 +86,9 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
         "TailProcessLog" => {
             let (name, stream, offset, length): (String, String, i64, i64) = call.args()?;
             let (name, stream) = (process(&name)?, channel(&stream)?);
-            let tail = api.tail_process_log(&name, stream, offset, length).await?;
-            call.reply(&(Bytes(tail.data), tail.size, tail.overflow))
+            let (data, size, overflow) =
+                api.tail_process_log(&name, stream, offset, length).await?;
+            call.reply(&(Bytes(data), size, overflow))
         }
         "FollowProcessLog" => {
             let (name, stream, options): (String, String, Options) = call.args()?;

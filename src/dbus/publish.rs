@@ -17,7 +17,6 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use zbus::{Connection, Message, OwnedObjectPath};
 
-use super::contract::contract;
 use super::path;
 use super::standard::{Found, Interfaces, OBJECT_MANAGER, PROPERTIES, Properties, properties};
 use super::types::{GROUP, MANAGER, MANAGER_PATH, PROCESS};
@@ -144,38 +143,35 @@ impl Publisher {
                 [("State", new.state.name().into()), ("StateCode", new.state.code().into())];
             messages.push(changed(MANAGER_PATH, MANAGER, Properties::from(state))?);
         }
+        let all = |found: &Found| properties(&self.api, new, found, |_| true);
+        let told = |snapshot: &Snapshot, found: &Found| {
+            properties(&self.api, snapshot, found, |property| property.emits_changed)
+        };
+        let group = |group: &Arc<GroupSnapshot>| Found::Group(group.clone());
+        let process = |process: &Arc<ProcessSnapshot>| Found::Process(process.clone());
         for difference in old.groups.diff(&new.groups) {
-            let at = |name: &str| path::group(name);
-            let of = |snapshot, group: &Arc<GroupSnapshot>| {
-                properties(&self.api, snapshot, &Found::Group(group.clone()))
-            };
-            match difference {
-                DiffItem::Add(name, group) => {
-                    messages.push(added(at(name), GROUP, of(new, group))?);
+            messages.extend(match difference {
+                DiffItem::Add(name, new) => {
+                    Some(added(path::group(name), GROUP, all(&group(new)))?)
                 }
-                DiffItem::Remove(name, _) => messages.push(removed(&at(name), GROUP)?),
+                DiffItem::Remove(name, _) => Some(removed(&path::group(name), GROUP)?),
                 DiffItem::Update { old: (_, before), new: (name, after) } => {
-                    let (before, after) = (of(old, before), of(new, after));
-                    messages.extend(updated(&at(name), GROUP, &before, after)?);
+                    let (before, after) = (told(old, &group(before)), told(new, &group(after)));
+                    updated(&path::group(name), GROUP, &before, after)?
                 }
-            }
+            });
         }
         for difference in old.processes.diff(&new.processes) {
-            let of = |process: &Arc<ProcessSnapshot>| {
-                properties(&self.api, new, &Found::Process(process.clone()))
-            };
-            match difference {
-                DiffItem::Add(name, process) => {
-                    messages.push(added(path::process(name), PROCESS, of(process))?);
+            messages.extend(match difference {
+                DiffItem::Add(name, new) => {
+                    Some(added(path::process(name), PROCESS, all(&process(new)))?)
                 }
-                DiffItem::Remove(name, _) => {
-                    messages.push(removed(&path::process(name), PROCESS)?);
-                }
+                DiffItem::Remove(name, _) => Some(removed(&path::process(name), PROCESS)?),
                 DiffItem::Update { old: (_, before), new: (name, after) } => {
-                    let (before, after) = (of(before), of(after));
-                    messages.extend(updated(&path::process(name), PROCESS, &before, after)?);
+                    let (before, after) = (told(old, &process(before)), told(new, &process(after)));
+                    updated(&path::process(name), PROCESS, &before, after)?
                 }
-            }
+            });
         }
         Ok(messages)
     }
@@ -191,21 +187,18 @@ fn added(
 }
 
 fn removed(at: &OwnedObjectPath, interface: &str) -> zbus::Result<Message> {
-    Message::signal(MANAGER_PATH, OBJECT_MANAGER, "InterfacesRemoved").build(&(at, [interface]))
+    Message::signal(MANAGER_PATH, OBJECT_MANAGER, "InterfacesRemoved")
+        .build(&(at, [interface].as_slice()))
 }
 
-/// What of the properties is new and told; none when nothing is.
+/// What of the properties is new; none when nothing is.
 fn updated(
     at: &OwnedObjectPath,
     interface: &str,
     before: &Properties,
     mut after: Properties,
 ) -> zbus::Result<Option<Message>> {
-    let told = |name: &str| {
-        let own = contract().interface(interface)?;
-        own.properties.get(name).map(|property| property.emits_changed)
-    };
-    after.retain(|name, value| told(name) == Some(true) && before.get(name) != Some(&*value));
+    after.retain(|name, value| before.get(name) != Some(&*value));
     if after.is_empty() { Ok(None) } else { changed(at.as_str(), interface, after).map(Some) }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use zbus::{OwnedObjectPath, Variant};
 
 use super::call::{Answer, Call};
-use super::contract::{Contract, contract, read};
+use super::contract::{Contract, Property, contract, read};
 use super::error::Failure;
 use super::path::{Node, Object, escape};
 use super::types::{GROUP, MANAGER, PROCESS};
@@ -135,7 +135,7 @@ pub(super) fn call(
         (PROPERTIES, "GetAll") => {
             let of: String = call.args()?;
             if of.is_empty() || is_own(known_interface(object, &of)?) {
-                call.reply(&properties(api, &api.snapshot(), found))
+                call.reply(&properties(api, &api.snapshot(), found, |_| true))
             } else {
                 call.reply(&Properties::new())
             }
@@ -180,14 +180,20 @@ fn property(api: &Api, snapshot: &Snapshot, found: &Found, name: &str) -> Option
     }
 }
 
-/// All properties of an object's own interface.
-pub(super) fn properties(api: &Api, snapshot: &Snapshot, found: &Found) -> Properties {
+/// Those properties of an object's own interface that are wanted.
+pub(super) fn properties(
+    api: &Api,
+    snapshot: &Snapshot,
+    found: &Found,
+    wanted: impl Fn(&Property) -> bool,
+) -> Properties {
     let Some(own) = own_interface(found).and_then(|name| contract().interface(name)) else {
         return Properties::new();
     };
     own.properties
-        .keys()
-        .filter_map(|name| Some((*name, property(api, snapshot, found, name)?)))
+        .iter()
+        .filter(|(_, property)| wanted(property))
+        .filter_map(|(name, _)| Some((*name, property(api, snapshot, found, name)?)))
         .collect()
 }
 
@@ -203,11 +209,11 @@ fn own_interface(found: &Found) -> Option<&'static str> {
 fn managed_objects(api: &Api) -> HashMap<OwnedObjectPath, Interfaces> {
     let snapshot = api.snapshot();
     let groups = snapshot.groups.values().map(|group| {
-        let properties = properties(api, &snapshot, &Found::Group(group.clone()));
+        let properties = properties(api, &snapshot, &Found::Group(group.clone()), |_| true);
         (path::group(&group.spec.name), Interfaces::from([(GROUP, properties)]))
     });
     let processes = snapshot.processes.iter().map(|(name, process)| {
-        let properties = properties(api, &snapshot, &Found::Process(process.clone()));
+        let properties = properties(api, &snapshot, &Found::Process(process.clone()), |_| true);
         (path::process(name), Interfaces::from([(PROCESS, properties)]))
     });
     groups.chain(processes).collect()

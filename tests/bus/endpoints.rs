@@ -1,0 +1,127 @@
+//! Buses that are absent, taken or lost, and how the endpoints end.
+
+use std::time::Duration;
+
+use supervisor::dbus::endpoint::Bus;
+use supervisor::dbus::proxy::{Options, connect_p2p};
+use supervisor::dbus::types;
+use tokio::io::AsyncReadExt;
+use zbus::fdo::RequestNameFlags;
+
+use super::broker::Broker;
+use super::fake::World;
+
+#[tokio::test]
+async fn without_a_bus_the_daemon_runs_on() {
+    let absent = Bus::Address("unix:path=/nonexistent/bus".to_owned());
+    let world = World::start(Some(absent));
+    world.hears("not on the bus at unix:path=/nonexistent/bus").await;
+    assert_eq!(world.manager().await.list_processes().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_not_waited_for() {
+    let broker = Broker::start();
+    let first = broker.connect().await;
+    first
+        .request_name_with_flags(types::BUS_NAME, RequestNameFlags::ALLOW_REPLACEMENT)
+        .await
+        .unwrap();
+    let world = World::start(Some(broker.bus()));
+    world.hears("somebody else is org.supervisord.Supervisor1").await;
+    assert_eq!(world.manager().await.list_processes().await.unwrap().len(), 3);
+    first.release_name(types::BUS_NAME).await.unwrap();
+    let owned = broker.busctl(&["status", types::BUS_NAME]).await;
+    assert!(owned.is_err(), "it waited for the name");
+}
+
+#[tokio::test]
+async fn a_bus_that_goes_away_is_told_and_the_socket_stays() {
+    let mut broker = Broker::start();
+    let world = World::start(Some(broker.bus()));
+    world.hears("on the bus").await;
+    broker.end();
+    world.hears("lost the bus").await;
+    assert_eq!(world.manager().await.list_processes().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_bus_that_comes_back_finds_us_again() {
+    let mut broker = Broker::start();
+    let world = World::start(Some(broker.bus()));
+    world.hears("on the bus").await;
+    let heard = world.said.lock().unwrap().len();
+    broker.restart();
+    world.hears("lost the bus").await;
+    world.hears_after(heard, "on the bus").await;
+    assert!(broker.busctl(&["status", types::BUS_NAME]).await.is_ok());
+}
+
+#[tokio::test]
+async fn at_the_end_what_was_asked_is_answered() {
+    let broker = Broker::start();
+    let mut world = World::start(Some(broker.bus()));
+    world.hears("on the bus").await;
+    let direct = world.manager().await;
+    let bus = supervisor::dbus::proxy::manager(&broker.connect().await).await.unwrap();
+    let slow = |manager: &supervisor::dbus::proxy::ManagerProxy<'static>| {
+        let manager = manager.clone();
+        tokio::spawn(async move { manager.stop_process("g:slow", Options::new()).await })
+    };
+    let calls = [slow(&direct), slow(&bus)];
+    world.held(2).await;
+    let (release, socket) = (world.release.clone(), world.socket());
+    let answered = tokio::spawn(async move {
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    });
+    let stopping = world.stop(Duration::from_secs(20));
+    let then = async {
+        // Once it takes no new clients, the end has begun.
+        while connect_p2p(&socket).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        release.add_permits(2);
+    };
+    tokio::join!(stopping, then);
+    answered.await.unwrap();
+    assert!(direct.list_processes().await.is_err());
+    assert!(broker.busctl(&["status", types::BUS_NAME]).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_does_not_keep_the_daemon() {
+    let mut world = World::start(None);
+    let manager = world.manager().await;
+    let slow = tokio::spawn(async move { manager.stop_process("g:slow", Options::new()).await });
+    world.held(1).await;
+    world.stop(Duration::from_millis(10)).await;
+    assert!(slow.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_says_who_it_is_is_let_go() {
+    let world = World::start(None);
+    let mut silent = tokio::net::UnixStream::connect(world.socket()).await.unwrap();
+    // With nothing else to do, the clock goes on by itself.
+    let began = tokio::time::Instant::now();
+    let read = silent.read(&mut [0]).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn clients_come_and_go_by_the_hundred() {
+    let world = World::start(None);
+    for _ in 0..300 {
+        let manager = world.manager().await;
+        manager.version().await.unwrap();
+    }
+    let all: Vec<_> = (0..50).map(|_| world.socket()).collect();
+    let mut open = Vec::new();
+    for socket in &all {
+        open.push(connect_p2p(socket).await.unwrap());
+    }
+    assert_eq!(open.len(), 50);
+}

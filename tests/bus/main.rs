@@ -1,0 +1,14 @@
+//! The D-Bus interface on a private bus with the shipped policy, and on a socket of its own; busctl
+//! and gdbus are clients, and zbus.
+//!
+//! The engine behind it answers by a script, so that each test says what the engine would do. Tests
+//! of the whole daemon are in `daemon.rs`.
+
+mod access;
+mod broker;
+mod calls;
+mod endpoints;
+mod fake;
+mod introspection;
+mod logs;
+mod signals;
