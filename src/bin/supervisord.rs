@@ -1,2 +1,4 @@
 //! See the library.
-fn main() {}
+fn main() -> std::process::ExitCode {
+    supervisor::daemon::main()
+}

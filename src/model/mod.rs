@@ -7,6 +7,7 @@ pub mod exit;
 pub mod fault;
 pub mod key;
 pub mod name;
+pub mod paths;
 pub mod record;
 pub mod signal;
 pub mod snapshot;

@@ -97,6 +97,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Nothing at all, at work.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            state: DaemonState::Running,
+            processes: OrdMap::new(),
+            groups: OrdMap::new(),
+            configured: Arc::new(Vec::new()),
+        }
+    }
+
     /// The processes of a group, by name.
     pub fn members<'a>(
         &'a self,

@@ -1,5 +1,10 @@
 //! Carries out what the core decides.
 
+pub mod channels;
 pub mod command;
+pub mod driver;
+pub mod effects;
 pub mod handle;
 pub mod logs;
+pub mod spawner;
+pub mod stdin;

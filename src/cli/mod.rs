@@ -1,0 +1,3 @@
+//! What the command lines of the four programs have in common.
+
+pub mod getopt;

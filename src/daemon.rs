@@ -1,1 +1,0 @@
-//! `supervisord`: arguments, start-up order, shutdown.

@@ -1,0 +1,177 @@
+//! One life of the daemon between two configurations: the log plane, the engine and the front
+//! ends, from start to stop.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+
+use crate::api::{self, Api};
+use crate::config::settings::{MainLog, Settings};
+use crate::core::supervisor::{self, Supervisor};
+use crate::dbus::endpoint::{Bus, Endpoints, Options};
+use crate::model::record::{Level, Record};
+use crate::model::snapshot::Snapshot;
+use crate::model::state::{DaemonState, ProcessState};
+use crate::runtime::command::{self, Inheritance};
+use crate::runtime::driver::{self, Loader, Outcome};
+use crate::runtime::effects::Effects;
+use crate::runtime::handle::EngineHandle;
+use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget};
+use crate::runtime::spawner::{SpawnContext, Spawner};
+use crate::sys::clock;
+use crate::sys::daemonize::Ready;
+use crate::systemd::notify;
+
+/// How long what hangs may hold the end up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The daemon's own log, as configured.
+pub fn main_log_plan(settings: &Settings) -> MainLogPlan {
+    let daemon = &settings.daemon;
+    MainLogPlan {
+        target: match &daemon.logfile {
+            MainLog::Syslog => MainTarget::Syslog,
+            MainLog::Path(path) => MainTarget::File(path.clone()),
+        },
+        maxbytes: daemon.logfile_maxbytes,
+        backups: daemon.logfile_backups,
+        level: daemon.loglevel,
+        copy_to_stdout: daemon.nodaemon && !daemon.silent,
+    }
+}
+
+/// What an incarnation stands on.
+pub struct Parts<'a> {
+    /// The log plane, made for it.
+    pub plane: LogPlane,
+    /// What children have from the daemon.
+    pub inheritance: Arc<Inheritance>,
+    /// The socket of the peer-to-peer bus.
+    pub bus: Option<&'a UnixListener>,
+    /// Reads the configuration again.
+    pub loader: Loader,
+    /// Tells the process in the foreground that the daemon is up.
+    pub ready: Option<Ready>,
+}
+
+/// Runs until a shutdown or a restart.
+///
+/// # Errors
+/// What could not be made, for people.
+pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, String> {
+    let Parts { plane, inheritance, bus, loader, ready } = parts;
+    let log = plane.handle();
+    let daemon = settings.daemon;
+    if !daemon.nocleanup {
+        for warning in logs::clean_auto_logs(&daemon.childlogdir, &daemon.identifier) {
+            log.record(warning);
+        }
+    }
+    let main_log = match daemon.logfile {
+        MainLog::Path(path) => Some(path),
+        MainLog::Syslog => None,
+    };
+    let identity = supervisor::Identity {
+        identifier: daemon.identifier.clone(),
+        childlogdir: daemon.childlogdir,
+        seed: seed(),
+    };
+    let context = SpawnContext {
+        inheritance: Arc::clone(&inheritance),
+        strip_ansi: daemon.strip_ansi,
+        log: log.clone(),
+    };
+    let (spawner, news) =
+        Spawner::start(context).map_err(|error| format!("could not start a thread: {error}"))?;
+    let (engine, done) = driver::start(driver::Parts {
+        supervisor: Supervisor::new(identity, settings.groups),
+        spawner,
+        news,
+        effects: Effects::new(log.clone()),
+        loader: Arc::clone(&loader),
+        on_ready: Box::new(|snapshot| {
+            notify::ready(&summary(snapshot));
+            if let Some(ready) = ready {
+                ready.report();
+            }
+        }),
+    })
+    .map_err(|error| format!("could not start the engine: {error}"))?;
+
+    let api = Api::new(api::Parts {
+        engine: engine.clone(),
+        logs: log.clone(),
+        main_log,
+        load: loader,
+        resolve: Arc::new(move |spec| {
+            command::check(spec, &inheritance).map_err(|error| error.fault())
+        }),
+        clock: clock::now,
+        identity: api::Identity {
+            identifier: daemon.identifier,
+            pid: std::process::id(),
+            config_file: daemon.config_file,
+        },
+    });
+    let watch = tokio::spawn(watch_state(engine));
+    let endpoints = open_endpoints(api, bus, &log);
+    let outcome = done.await.map_err(|_| "the engine ended unexpectedly".to_owned());
+    watch.abort();
+    if let Some(endpoints) = endpoints {
+        endpoints.stop(PATIENCE).await;
+    }
+    if !plane.stop(PATIENCE) {
+        crate::daemon::say("Some output of programs could not be written: the disk hangs\n");
+    }
+    outcome
+}
+
+/// Tells the service manager when the shutdown begins.
+async fn watch_state(engine: EngineHandle) {
+    let mut snapshots = engine.snapshots();
+    drop(engine);
+    while snapshots.changed().await.is_ok() {
+        if snapshots.borrow_and_update().state == DaemonState::Shutdown {
+            notify::stopping();
+            return;
+        }
+    }
+}
+
+/// Opens the ways in. Without them the daemon runs on: it can still be signalled.
+fn open_endpoints(api: Api, bus: Option<&UnixListener>, log: &LogHandle) -> Option<Endpoints> {
+    let complain = |error| {
+        log.record(Record::new(Level::Error, format!("could not open the D-Bus API: {error}")));
+    };
+    let uid = geteuid().as_raw();
+    let log = log.clone();
+    let socket = bus.map(UnixListener::try_clone).transpose().map_err(&complain).ok()?;
+    let options = Options {
+        api,
+        uid,
+        socket,
+        bus: Some(Bus::of(uid)),
+        log: Arc::new(move |record| log.record(record)),
+    };
+    Endpoints::start(options).map_err(complain).ok()
+}
+
+/// The line that the service manager shows.
+fn summary(snapshot: &Snapshot) -> String {
+    let total = snapshot.processes.len();
+    let count = |state| snapshot.processes.values().filter(|p| p.state == state).count();
+    let up = count(ProcessState::Running) + count(ProcessState::Starting);
+    let fatal = snapshot.processes.values().find(|p| p.state == ProcessState::Fatal);
+    let problem = fatal.map_or_else(String::new, |process| {
+        format!("; {} could not be started", process.spec.name)
+    });
+    format!("{up} of {total} processes up{problem}")
+}
+
+/// Something that differs from run to run.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

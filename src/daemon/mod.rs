@@ -1,0 +1,59 @@
+//! `supervisord`: arguments, start-up order, one incarnation after the other, shutdown.
+//!
+//! A restart (SIGHUP, `reload`) is a new incarnation in the same process: the engine, the log
+//! plane and the front ends end and are made again from the new configuration; the process id and
+//! the socket of the bus stay (C-390).
+
+mod args;
+mod incarnation;
+mod startup;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::sys::host::RealHost;
+use args::Invocation;
+use startup::StartError;
+
+pub use args::definition;
+
+/// The entry of `supervisord`: exit code 0 after a shutdown, 2 for a usage error, 1 when it
+/// could not start for another reason (C-120).
+pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_else(|| "supervisord".to_owned());
+    let words: Vec<String> = words.collect();
+    let outcome = match args::parse(&program, &words, &host()) {
+        Ok(Invocation::Help) => return print(&args::help()),
+        Ok(Invocation::Version) => return print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Invocation::Test(overrides)) => startup::test_configuration(&overrides),
+        Ok(Invocation::Run(overrides)) => startup::run(*overrides),
+        Err(text) => Err(StartError::Usage(text)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // A mistake in the arguments or the configuration (C-018).
+        Err(StartError::Usage(text)) => {
+            say(&format!("Error: {text}\nFor help, use {program} -h\n"));
+            ExitCode::from(2)
+        }
+        Err(StartError::Failed(text)) => {
+            say(&format!("Error: {text}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the system looks like to the configuration.
+fn host() -> RealHost {
+    RealHost
+}
+
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes()); // nobody reads it: nobody misses it
+    ExitCode::SUCCESS
+}
+
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,232 @@
+//! From the command line to a running daemon (C-118): every step that can fail for a reason
+//! that a person has to mend comes before the daemon goes to the background, and before it
+//! touches anything of an instance that runs already.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::sys::resource::rlim_t;
+use nix::unistd::geteuid;
+
+use super::incarnation::{self, Parts};
+use crate::config::settings::{HttpAddress, MainLog, Settings};
+use crate::config::{self, Host, Overrides};
+use crate::core::action::ExitKind;
+use crate::model::paths;
+use crate::model::record::{Level, Record};
+use crate::runtime::command::Inheritance;
+use crate::runtime::driver::Loader;
+use crate::runtime::logs::{self, LogHandle, LogPlane};
+use crate::sys::daemonize::{self, Ready};
+use crate::sys::pidfile::{self, PidFile, PidFileError};
+use crate::sys::socket::{BindError, Listener};
+use crate::sys::{limits, signals, subreaper, user};
+
+/// Why the daemon did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Arguments or configuration: exit code 2 (C-119).
+    Usage(String),
+    /// Something else: exit code 1.
+    Failed(String),
+}
+
+fn usage(error: &dyn Error) -> StartError {
+    StartError::Usage(error.to_string())
+}
+
+/// Reads the configuration and says what is wrong with it, or that nothing is.
+pub fn test_configuration(overrides: &Overrides) -> Result<(), StartError> {
+    let settings = load(overrides)?;
+    for note in settings.notes.iter().filter(|note| note.level <= Level::Warn) {
+        super::say(&format!("{}: {}\n", note.level.tag(), note.text));
+    }
+    super::say(&format!(
+        "The configuration {} is valid: {} groups, {} processes.\n",
+        settings.daemon.config_file.display(),
+        settings.groups.len(),
+        settings.groups.iter().map(|group| group.processes.len()).sum::<usize>(),
+    ));
+    Ok(())
+}
+
+/// Starts the daemon and runs it to its end.
+pub fn run(mut overrides: Overrides) -> Result<(), StartError> {
+    let settings = load(&overrides)?;
+    // Found once: a later reload reads the same file, wherever the daemon is then (C-416).
+    overrides.config_file = Some(settings.daemon.config_file.to_string_lossy().into_owned());
+    overrides.base = Some(super::host().cwd());
+    let daemon = &settings.daemon;
+
+    pidfile::check_free(&daemon.pidfile).map_err(|error| usage(&error))?;
+    let mut records =
+        limits::ensure_minimums(daemon.minfds, daemon.minprocs).map_err(|error| usage(&error))?;
+    let nofile = limits::raise_open_files().ok();
+    let bus = bind_bus(&settings, &mut records)?;
+    Prepared { overrides, records, nofile, bus }.go_to_work(settings)
+}
+
+/// What was made ready before the daemon went to the background.
+struct Prepared {
+    overrides: Overrides,
+    records: Vec<Record>,
+    /// The limit of open files before the daemon raised its own.
+    nofile: Option<(rlim_t, rlim_t)>,
+    bus: Option<Listener>,
+}
+
+impl Prepared {
+    fn go_to_work(mut self, settings: Settings) -> Result<(), StartError> {
+        let daemon = &settings.daemon;
+        let note = user::drop_privileges(daemon.user.as_ref()).map_err(|error| usage(&error))?;
+        self.records.extend(note);
+        check_main_log(&settings)?;
+        let mut ready = None;
+        if !daemon.nodaemon {
+            let line = "daemonizing the supervisord process";
+            self.records.push(Record::new(Level::Info, line));
+            let daemonized = daemonize::daemonize(daemon.directory.as_deref(), daemon.umask)
+                .map_err(|error| StartError::Failed(error.to_string()))?;
+            self.records.extend(daemonized.notes);
+            ready = Some(daemonized.ready);
+        }
+        let bus = self.bus.take();
+        let outcome = self.live(settings, bus.as_ref(), ready);
+        if let Some(Err(error)) = bus.map(Listener::remove) {
+            super::say(&format!("could not remove the control socket: {error}\n"));
+        }
+        outcome
+    }
+
+    /// One incarnation after the other, until a shutdown.
+    fn live(
+        self,
+        mut settings: Settings,
+        bus: Option<&Listener>,
+        mut ready: Option<Ready>,
+    ) -> Result<(), StartError> {
+        let Self { overrides, mut records, nofile, .. } = self;
+        let failed = StartError::Failed;
+        signals::ignore_sigpipe().map_err(|errno| failed(errno.to_string()))?;
+        if let Err(errno) = subreaper::adopt_orphans() {
+            let text = format!("orphans of programs go to init, not to supervisord: {errno}");
+            records.push(Record::new(Level::Debug, text));
+        }
+        let inheritance = Arc::new(Inheritance::new(std::env::vars_os(), nofile));
+        let loader: Loader = Arc::new(move || {
+            config::load(&overrides, &super::host()).map_err(|errors| errors.to_string())
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(format!("could not start an event loop: {error}")))?;
+
+        loop {
+            let plane = LogPlane::start(&incarnation::main_log_plan(&settings))
+                .map_err(|error| failed(format!("could not start the log: {error}")))?;
+            let log = plane.handle();
+            announce(&settings, std::mem::take(&mut records), &log);
+            let pidfile = write_pid_file(&settings.daemon.pidfile, &log)?;
+            let parts = Parts {
+                plane,
+                inheritance: Arc::clone(&inheritance),
+                bus: bus.map(Listener::socket),
+                loader: Arc::clone(&loader),
+                ready: ready.take(),
+            };
+            let previous = settings.clone();
+            let outcome = runtime.block_on(incarnation::live(settings, parts)).map_err(failed)?;
+            if let Some(Err(error)) = pidfile.map(PidFile::remove) {
+                super::say(&format!("could not remove the pid file: {error}\n"));
+            }
+            match outcome.kind {
+                ExitKind::Restart => settings = outcome.next.unwrap_or(previous),
+                ExitKind::Shutdown => return Ok(()),
+            }
+        }
+    }
+}
+
+fn load(overrides: &Overrides) -> Result<Settings, StartError> {
+    let settings = config::load(overrides, &super::host()).map_err(|error| usage(&error))?;
+    if overrides.config_file.is_none() && geteuid().is_root() {
+        super::say(&format!(
+            "Warning: supervisord runs as root and found its configuration by searching, the \
+             current directory included: {}. Use -c to say which file is meant.\n",
+            settings.daemon.config_file.display()
+        ));
+    }
+    Ok(settings)
+}
+
+/// Binds the socket of the peer-to-peer bus beside the pid file, for the daemon's user and root
+/// alone. That it cannot be made is no reason not to run; that another daemon answers there is.
+fn bind_bus(
+    settings: &Settings,
+    records: &mut Vec<Record>,
+) -> Result<Option<Listener>, StartError> {
+    let path = paths::bus_socket(&settings.daemon.pidfile);
+    let owner = settings.daemon.user.as_ref().map(|account| (account.uid, Some(account.gid)));
+    match Listener::bind(&path, 0o700, owner) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(BindError::InUse(_)) => Err(StartError::Usage(format!(
+            "Another supervisord is already running: it answers at {}.  Shut it down first, or \
+             give this one a pidfile of its own.",
+            path.display()
+        ))),
+        Err(error) => {
+            let text =
+                format!("no control socket, supervisorctl has to use the system bus: {error}");
+            records.push(Record::new(Level::Warn, text));
+            Ok(None)
+        }
+    }
+}
+
+/// Writes the pid file, and holds it so that no second instance uses it (C-130).
+fn write_pid_file(path: &Path, log: &LogHandle) -> Result<Option<PidFile>, StartError> {
+    let file = match PidFile::create(path) {
+        Ok(file) => Some(file),
+        Err(error @ PidFileError::Held { .. }) => return Err(usage(&error)),
+        Err(error) => {
+            log.record(Record::new(Level::Critical, error.to_string()));
+            None
+        }
+    };
+    let text = format!("supervisord started with pid {}", std::process::id());
+    log.record(Record::new(Level::Info, text));
+    Ok(file)
+}
+
+/// The log is opened in the background; that it can be is found out here (C-120).
+fn check_main_log(settings: &Settings) -> Result<(), StartError> {
+    let MainLog::Path(path) = &settings.daemon.logfile else { return Ok(()) };
+    logs::open_log(path, false).map(drop).map_err(|error| {
+        StartError::Failed(format!("could not open the log file {}: {error}", path.display()))
+    })
+}
+
+/// Logs what could not be logged before there was a log.
+fn announce(settings: &Settings, records: Vec<Record>, log: &LogHandle) {
+    let daemon = &settings.daemon;
+    for record in settings.notes.iter().cloned().chain(records) {
+        log.record(record);
+    }
+    if daemon.nodaemon && daemon.directory.is_some() {
+        let text = "directory= has no effect in the foreground";
+        log.record(Record::new(Level::Warn, text));
+    }
+    for server in &settings.servers {
+        let address = match &server.address {
+            HttpAddress::Inet { host, port } => format!("{host}:{port}"),
+            HttpAddress::Unix { path, .. } => path.display().to_string(),
+        };
+        let text = format!(
+            "[{}] is read, and not served by this version: nothing listens at {address}; \
+             supervisorctl reaches the daemon over D-Bus",
+            server.section
+        );
+        log.record(Record::new(Level::Warn, text));
+    }
+}

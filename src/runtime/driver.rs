@@ -1,0 +1,392 @@
+//! The engine: one thread that owns all state. It feeds the core with what happens and has
+//! [`Effects`] carry out what the core decides.
+//!
+//! In a turn, exits come before everything else: when a request is looked at, nothing that is
+//! dead looks alive, and a pid that could be reused is never signalled.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::effects::Effects;
+use super::handle::{EngineHandle, Envelope};
+use super::spawner::{News, Spawner};
+use crate::config::settings::Settings;
+use crate::core::action::{Action, ExitKind, Input};
+use crate::core::request::{Reply, Token};
+use crate::core::supervisor::Supervisor;
+use crate::model::event::Event;
+use crate::model::exit::ExitStatus;
+use crate::model::fault::Fault;
+use crate::model::signal::Signal;
+use crate::model::snapshot::Snapshot;
+use crate::sys::{clock, reap};
+
+/// Reads the configuration again; the error is for people.
+pub type Loader = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+
+/// Called once, when everything that starts with the daemon was spawned.
+pub type OnReady = Box<dyn FnOnce(&Snapshot) + Send>;
+
+/// Exits, spawn reports and requests that one turn takes in at most, of each kind, so that none
+/// keeps the others waiting.
+const PER_TURN: usize = 128;
+
+/// Requests that may wait for the engine.
+const REQUEST_QUEUE: usize = 256;
+
+/// Events that a slow subscriber may lag behind.
+const EVENT_QUEUE: usize = 4096;
+
+/// How an engine ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For good, or to start again.
+    pub kind: ExitKind,
+    /// The configuration to start again with, already checked.
+    pub next: Option<Settings>,
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The state.
+    pub supervisor: Supervisor,
+    /// Makes children.
+    pub spawner: Spawner,
+    /// What the spawner reports.
+    pub news: mpsc::UnboundedReceiver<News>,
+    /// Carries actions out.
+    pub effects: Effects,
+    /// Reads the configuration for a restart.
+    pub loader: Loader,
+    /// Told when everything is up.
+    pub on_ready: OnReady,
+}
+
+/// Starts an engine on a thread of its own.
+///
+/// # Errors
+/// When the thread, or its event loop, cannot be made.
+pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcome>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (requests_in, requests) = mpsc::channel(REQUEST_QUEUE);
+    let mut supervisor = parts.supervisor;
+    let first = supervisor.take_snapshot().unwrap_or_else(|| Arc::new(Snapshot::empty()));
+    let (snapshots, snapshots_out) = watch::channel(first);
+    let (events, _) = broadcast::channel(EVENT_QUEUE);
+    let handle = EngineHandle::new(requests_in, snapshots_out, events.clone());
+    let signals = {
+        let _guard = runtime.enter();
+        Signals::new()?
+    };
+    let engine = Engine {
+        core: supervisor,
+        spawner: parts.spawner,
+        effects: parts.effects,
+        loader: parts.loader,
+        on_ready: Some(parts.on_ready),
+        news: parts.news,
+        news_backlog: VecDeque::new(),
+        loaded: None,
+        next: None,
+        requests,
+        snapshots,
+        events,
+        inputs: VecDeque::new(),
+        waiting: HashMap::new(),
+        outbox_events: Vec::new(),
+        outbox_replies: Vec::new(),
+        next_token: 0,
+        early_exits: HashMap::new(),
+        exit: None,
+    };
+    let (done_in, done) = oneshot::channel();
+    thread::Builder::new().name("engine".to_owned()).spawn(move || {
+        let _ = done_in.send(runtime.block_on(engine.run(signals)));
+    })?;
+    Ok((handle, done))
+}
+
+/// The signals that mean something to the daemon.
+struct Signals {
+    child: SignalStream,
+    others: [(Signal, SignalStream); 5],
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let listen = |number: Signal| signal(SignalKind::from_raw(number.0));
+        Ok(Self {
+            child: listen(Signal::CHLD)?,
+            others: [
+                (Signal::TERM, listen(Signal::TERM)?),
+                (Signal::INT, listen(Signal::INT)?),
+                (Signal::QUIT, listen(Signal::QUIT)?),
+                (Signal::HUP, listen(Signal::HUP)?),
+                (Signal::USR2, listen(Signal::USR2)?),
+            ],
+        })
+    }
+
+    /// The next signal.
+    async fn next(&mut self) -> Signal {
+        let Self { child, others: [term, int, quit, hup, usr2] } = self;
+        tokio::select! {
+            biased;
+            _ = child.recv() => Signal::CHLD,
+            _ = term.1.recv() => term.0,
+            _ = int.1.recv() => int.0,
+            _ = quit.1.recv() => quit.0,
+            _ = hup.1.recv() => hup.0,
+            _ = usr2.1.recv() => usr2.0,
+        }
+    }
+}
+
+struct Engine {
+    core: Supervisor,
+    spawner: Spawner,
+    effects: Effects,
+    loader: Loader,
+    on_ready: Option<OnReady>,
+    news: mpsc::UnboundedReceiver<News>,
+    news_backlog: VecDeque<News>,
+    /// The outcome of reading the configuration for a restart, while that is under way.
+    loaded: Option<oneshot::Receiver<Result<Settings, String>>>,
+    next: Option<Settings>,
+    requests: mpsc::Receiver<Envelope>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    events: broadcast::Sender<Arc<Event>>,
+    /// What the effects of this turn caused.
+    inputs: VecDeque<Input>,
+    waiting: HashMap<Token, oneshot::Sender<Result<Reply, Fault>>>,
+    /// What this turn tells others: only after the picture that shows it.
+    outbox_events: Vec<Arc<Event>>,
+    outbox_replies: Vec<(Token, Result<Reply, Fault>)>,
+    next_token: u64,
+    /// Children that ended before the spawner reported them.
+    early_exits: HashMap<i32, ExitStatus>,
+    exit: Option<ExitKind>,
+}
+
+/// What woke the engine.
+enum Wake {
+    Signal(Signal),
+    News(News),
+    Loaded(Box<Result<Settings, String>>),
+    Request(Envelope),
+    Deadline,
+    Busy,
+}
+
+impl Engine {
+    async fn run(mut self, mut signals: Signals) -> Outcome {
+        self.feed(Input::Boot);
+        let mut busy = false;
+        let kind = loop {
+            self.publish();
+            if let Some(kind) = self.exit {
+                break kind;
+            }
+            let wake = self.wait(&mut signals, busy).await;
+            if matches!(wake, Wake::Signal(Signal::CHLD)) {
+                self.feed(Input::Os(Signal::CHLD));
+            }
+            // Exits first, whatever it was that woke us.
+            busy = self.reap();
+            match wake {
+                Wake::Signal(Signal::CHLD) | Wake::Busy => {}
+                Wake::Signal(signal) => self.feed(Input::Os(signal)),
+                Wake::News(news) => self.news_backlog.push_back(news),
+                Wake::Loaded(outcome) => self.loaded(*outcome),
+                Wake::Request(envelope) => self.request(envelope),
+                Wake::Deadline => self.forget_abandoned(),
+            }
+            busy |= self.take_news();
+            busy |= self.take_requests();
+            self.feed(Input::Tick);
+        };
+        self.effects.shut_down();
+        Outcome { kind, next: self.next }
+    }
+
+    /// Waits for something to happen; when `busy`, only looks whether something did.
+    async fn wait(&mut self, signals: &mut Signals, busy: bool) -> Wake {
+        let now = clock::now().mono;
+        let deadline = self.core.next_deadline().map(|at| at - now);
+        let loaded = async {
+            match &mut self.loaded {
+                Some(outcome) => outcome.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            signal = signals.next() => Wake::Signal(signal),
+            Some(news) = self.news.recv() => Wake::News(news),
+            outcome = loaded => Wake::Loaded(Box::new(
+                outcome.unwrap_or_else(|_| Err("reading it was interrupted".to_owned()))
+            )),
+            Some(envelope) = self.requests.recv() => Wake::Request(envelope),
+            () = tokio::task::yield_now(), if busy => Wake::Busy,
+            () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if deadline.is_some() => {
+                Wake::Deadline
+            }
+        }
+    }
+
+    /// Takes exits in; says whether there are more.
+    fn reap(&mut self) -> bool {
+        for _ in 0..PER_TURN {
+            let Some((pid, status)) = reap::peek() else { return false };
+            if !self.effects.is_child(pid) {
+                self.take_news(); // it may have been made and reported just now
+            }
+            if self.effects.is_child(pid) || self.spawner.in_flight() == 0 {
+                self.feed(Input::Exited { pid, status });
+            } else {
+                self.early_exits.insert(pid, status);
+            }
+            // Only now may the kernel give the pid to somebody else.
+            if let Err(error) = reap::reap(pid) {
+                self.effects.warn(format!("could not reap pid {pid}: {error}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes reports of the spawner in; says whether there may be more.
+    fn take_news(&mut self) -> bool {
+        for _ in 0..PER_TURN {
+            let news = match self.news_backlog.pop_front() {
+                Some(news) => news,
+                None => match self.news.try_recv() {
+                    Ok(news) => news,
+                    Err(_) => return false,
+                },
+            };
+            self.spawner.settled();
+            let (input, pid) = self.effects.take_news(news);
+            self.feed(input);
+            if let Some(status) = pid.and_then(|pid| self.early_exits.remove(&pid)) {
+                self.feed(Input::Exited { pid: pid.unwrap_or(0), status });
+            }
+            if self.spawner.in_flight() == 0 {
+                // Whoever ended meanwhile and was not reported is nobody's child.
+                for (pid, status) in std::mem::take(&mut self.early_exits) {
+                    self.feed(Input::Exited { pid, status });
+                }
+            }
+        }
+        true
+    }
+
+    /// Takes requests in; says whether there may be more.
+    fn take_requests(&mut self) -> bool {
+        for _ in 0..PER_TURN {
+            match self.requests.try_recv() {
+                Ok(envelope) => self.request(envelope),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    fn request(&mut self, envelope: Envelope) {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        self.waiting.insert(token, envelope.reply);
+        self.feed(Input::Request { token, request: envelope.request });
+    }
+
+    fn loaded(&mut self, outcome: Result<Settings, String>) {
+        self.loaded = None;
+        let outcome = outcome.map(|settings| self.next = Some(settings));
+        self.feed(Input::RestartLoaded(outcome));
+    }
+
+    /// Clients that went away wait for nothing.
+    fn forget_abandoned(&mut self) {
+        let gone: Vec<Token> = self
+            .waiting
+            .iter()
+            .filter(|(_, reply)| reply.is_closed())
+            .map(|(&token, _)| token)
+            .collect();
+        for token in gone {
+            self.waiting.remove(&token);
+            self.feed(Input::Abandoned(token));
+        }
+    }
+
+    /// Gives the core an input, and carries out what follows from it.
+    fn feed(&mut self, input: Input) {
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            for action in self.core.handle(input, clock::now()) {
+                self.carry_out(action);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Spawn { key, generation, spec, logs } => {
+                self.spawner.submit(key, generation, spec, logs);
+            }
+            Action::Signal { key, generation, pid, signal, scope, token } => {
+                let outcome = self.effects.signal(key, pid, signal, scope);
+                self.inputs.push_back(Input::Signalled { key, generation, token, outcome });
+            }
+            Action::WriteStdin { token, key, data } => {
+                let outcome = self.effects.write_stdin(key, data).map(|()| Reply::Done);
+                self.outbox_replies.push((token, outcome));
+            }
+            Action::Ended { key, generation } => self.effects.ended(key, generation),
+            Action::CreateLogs { spec, logs } => self.spawner.create_logs(spec, logs),
+            Action::Forget(key) => self.effects.forget(key),
+            Action::ReopenLogs => self.effects.reopen_logs(),
+            Action::LoadForRestart => self.load_for_restart(),
+            Action::Publish(event) => self.outbox_events.push(Arc::new(event)),
+            Action::Log(record) => self.effects.log(record),
+            Action::Reply { token, outcome } => self.outbox_replies.push((token, outcome)),
+            Action::Exit(kind) => self.exit = Some(kind),
+        }
+    }
+
+    fn load_for_restart(&mut self) {
+        let (done, outcome) = oneshot::channel();
+        let loader = Arc::clone(&self.loader);
+        tokio::task::spawn_blocking(move || {
+            let _ = done.send(loader()); // the engine may have ended
+        });
+        self.loaded = Some(outcome);
+    }
+
+    /// Lets readers see what changed in this turn, then tells who waits for it: whoever has an
+    /// answer sees its effect.
+    fn publish(&mut self) {
+        if let Some(snapshot) = self.core.take_snapshot() {
+            self.snapshots.send_replace(snapshot);
+        }
+        for event in self.outbox_events.drain(..) {
+            let _ = self.events.send(event); // nobody listens: nobody misses it
+        }
+        for (token, outcome) in self.outbox_replies.drain(..) {
+            if let Some(reply) = self.waiting.remove(&token) {
+                let _ = reply.send(outcome); // the client may have gone
+            }
+        }
+        if self.spawner.in_flight() == 0
+            && let Some(on_ready) = self.on_ready.take()
+        {
+            on_ready(&self.snapshots.borrow());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Carries out what the core decides: children, signals, logs.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use super::channels::Channels;
+use super::logs::{ChannelKey, LogHandle};
+use super::spawner::News;
+use super::stdin::Stdin;
+use crate::core::action::{Generation, Input, SignalScope};
+use crate::core::key::ProcKey;
+use crate::model::fault::{Fault, FaultKind};
+use crate::model::name::ProcessName;
+use crate::model::record::{Level, Record};
+use crate::model::signal::Signal;
+use crate::model::snapshot::Channel;
+use crate::sys::pidfd;
+
+/// A live child.
+struct Child {
+    generation: Generation,
+    pid: i32,
+    pidfd: Option<OwnedFd>,
+    stdin: Stdin,
+    name: ProcessName,
+}
+
+/// The children, and the way to their logs.
+pub struct Effects {
+    logs: LogHandle,
+    children: HashMap<ProcKey, Child>,
+    pids: HashMap<i32, ProcKey>,
+}
+
+impl Effects {
+    /// Without children yet.
+    #[must_use]
+    pub fn new(logs: LogHandle) -> Self {
+        Self { logs, children: HashMap::new(), pids: HashMap::new() }
+    }
+
+    /// Whether this is the pid of a live child that the core knows.
+    #[must_use]
+    pub fn is_child(&self, pid: i32) -> bool {
+        self.pids.contains_key(&pid)
+    }
+
+    /// Takes in what became of a spawn: what to tell the core, and the pid of the new child.
+    pub fn take_news(&mut self, news: News) -> (Input, Option<i32>) {
+        let News { key, generation, channels, outcome } = news;
+        match outcome {
+            Ok((child, files)) => {
+                let pid = child.pid;
+                let Channels { stdout, stderr } = channels;
+                let name = stdout.name.clone();
+                let pipes = [
+                    (Channel::Stdout, Some(stdout), child.stdout, files.stdout),
+                    (Channel::Stderr, stderr, child.stderr, files.stderr),
+                ];
+                for (channel, plan, pipe, file) in pipes {
+                    if let (Some(plan), Some(pipe)) = (plan, pipe) {
+                        let channel = ChannelKey { process: key, channel };
+                        self.logs.attach(channel, generation, plan, file, pipe, pid);
+                    }
+                }
+                let stdin = Stdin::new(child.stdin);
+                let pidfd = child.pidfd;
+                self.children.insert(key, Child { generation, pid, pidfd, stdin, name });
+                self.pids.insert(pid, key);
+                (Input::Spawned { key, generation, pid }, Some(pid))
+            }
+            Err(error) => {
+                if let Some(text) = error.child_log_text() {
+                    let (channel, plan) = channels.of_errors(key);
+                    self.logs.note(channel, plan.clone(), text);
+                }
+                (Input::SpawnFailed { key, generation, error: error.to_string() }, None)
+            }
+        }
+    }
+
+    /// Sends a signal. That the process is gone is no failure: its exit is on the way (C-189).
+    pub fn signal(
+        &mut self,
+        key: ProcKey,
+        pid: i32,
+        signal: Signal,
+        scope: SignalScope,
+    ) -> Result<(), String> {
+        let Some(child) = self.children.get(&key).filter(|child| child.pid == pid) else {
+            return Ok(());
+        };
+        let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
+        let sent = match scope {
+            SignalScope::Process => pidfd::send_signal(pidfd, pid, signal),
+            SignalScope::Group => pidfd::send_signal_to_group(pidfd, pid, signal),
+        };
+        match sent {
+            Err(Errno::ESRCH) => {
+                let name = &child.name;
+                let text = format!(
+                    "unable to signal {} (pid {pid}), it probably just exited on its own",
+                    name.process
+                );
+                self.logs.record(Record::about(Level::Debug, name, text));
+                Ok(())
+            }
+            Err(errno) => Err(errno.desc().to_owned()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes to a child's stdin (C-317).
+    pub fn write_stdin(&mut self, key: ProcKey, data: Vec<u8>) -> Result<(), Fault> {
+        let child = self.children.get_mut(&key).ok_or(FaultKind::NotRunning)?;
+        child.stdin.write(&child.name.to_string(), data)
+    }
+
+    /// A child was reaped: what it left in its pipes is read, its stdin closed.
+    pub fn ended(&mut self, key: ProcKey, generation: Generation) {
+        if self.children.get(&key).is_some_and(|child| child.generation == generation)
+            && let Some(child) = self.children.remove(&key)
+        {
+            self.pids.remove(&child.pid);
+        }
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            self.logs.ended(ChannelKey { process: key, channel }, generation);
+        }
+    }
+
+    /// A process is no longer active.
+    pub fn forget(&mut self, key: ProcKey) {
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            self.logs.remove(ChannelKey { process: key, channel });
+        }
+    }
+
+    /// Reopens all logs by name (C-143).
+    pub fn reopen_logs(&self) {
+        self.log(Record::new(Level::Info, "supervisord logreopen"));
+        self.logs.reopen();
+    }
+
+    /// Writes a line to the daemon's log.
+    pub fn log(&self, record: Record) {
+        self.logs.record(record);
+    }
+
+    /// Logs something unexpected.
+    pub fn warn(&self, text: String) {
+        self.log(Record::new(Level::Warn, text));
+    }
+
+    /// The engine ends: nothing of it may be left.
+    pub fn shut_down(&mut self) {
+        self.children.clear();
+        self.pids.clear();
+    }
+}
