@@ -1,6 +1,5 @@
 //! Programs and the daemon itself, from start to end.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -80,7 +79,6 @@ fn a_pid_file_left_by_a_killed_daemon_is_no_obstacle() {
     first.process.wait(PATIENCE).expect("it is killed");
     drop(first);
     assert!(scratch.join("supervisord.pid").exists());
-    fs::remove_file(scratch.join(&format!(".notify{}", std::process::id()))).expect("ours");
     let mut second = Daemon::start(&scratch, "");
     assert_eq!(second.ctl(&["version"]).code, 0);
     assert_eq!(second.stop().code, 0);

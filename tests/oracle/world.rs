@@ -13,6 +13,7 @@ use crate::support::daemon::{SUPERVISORD, command, end};
 use crate::support::notify::NotifySocket;
 use crate::support::process::{Output, Running, run, run_with_input};
 use crate::support::scratch::Scratch;
+use crate::support::terminal::Terminal;
 use crate::support::watch::{expect_in_file, wait_dir};
 
 /// Whose programs run.
@@ -62,6 +63,8 @@ pub struct World {
     pub daemon: Option<Running>,
     /// Variables added to the environment of everything that is run.
     pub env: Vec<(String, String)>,
+    /// A program with arguments that `supervisord` is started through.
+    pub through: Vec<String>,
     observations: Vec<Observation>,
     starts: usize,
 }
@@ -86,6 +89,7 @@ impl World {
             dir: Scratch::new(),
             daemon: None,
             env: Vec::new(),
+            through: Vec::new(),
             observations: Vec::new(),
             starts: 0,
         }
@@ -151,6 +155,11 @@ impl World {
     /// When it does not get ready.
     pub fn start_raw(&mut self, args: &[&str]) {
         let mut command = self.command("supervisord", args);
+        if let Some((first, rest)) = self.through.split_first() {
+            command = crate::support::daemon::command(first, self.dir.path());
+            command.args(rest).arg(self.program("supervisord")).args(args);
+            command.envs(self.env.iter().cloned());
+        }
         command.stdin(Stdio::null());
         self.starts += 1;
         let notify = (self.side == Side::Ours)
@@ -247,6 +256,13 @@ impl World {
         let mut all = vec!["-c", "supervisord.conf"];
         all.extend(args);
         Running::spawn(self.command("supervisorctl", &all).stdin(Stdio::piped()))
+    }
+
+    /// Starts `supervisorctl` on a terminal of its own, which `setsid -c` makes the controlling one.
+    pub fn ctl_on_terminal(&self, args: &[&str]) -> Terminal {
+        let mut command = command("/usr/bin/setsid", self.dir.path());
+        command.arg("-c").arg(self.program("supervisorctl")).args(["-c", "supervisord.conf"]);
+        Terminal::spawn(command.args(args).envs(self.env.iter().cloned()))
     }
 
     /// Observes what a command did.

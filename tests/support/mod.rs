@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod notify;
 pub mod process;
 pub mod scratch;
+pub mod terminal;
 pub mod watch;
 
 use std::time::Duration;

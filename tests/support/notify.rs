@@ -40,3 +40,9 @@ impl NotifySocket {
         }
     }
 }
+
+impl Drop for NotifySocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

@@ -23,7 +23,7 @@ struct Written {
 
 impl Stream {
     /// Reads all of `source` on a thread of its own.
-    fn follow(mut source: impl Read + Send + 'static) -> Self {
+    pub fn follow(mut source: impl Read + Send + 'static) -> Self {
         let stream = Self::default();
         let writer = stream.clone();
         std::thread::spawn(move || {
@@ -65,17 +65,18 @@ impl Stream {
         }
     }
 
-    /// Waits for the end of the output.
-    fn wait_end(&self, limit: Duration) {
+    /// Waits for the end of the output; `false` at the limit.
+    pub fn wait_end(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         let mut written = self.0.0.lock().expect("no panic while locked");
         while !written.ended {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return false;
             }
             written = self.0.1.wait_timeout(written, left).expect("no panic while locked").0;
         }
+        true
     }
 }
 

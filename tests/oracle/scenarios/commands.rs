@@ -35,7 +35,7 @@ fn status() {
     });
 }
 
-/// C-226, C-245, C-246, C-247, C-248, C-249: start.
+/// C-226, C-229, C-245, C-246, C-247, C-248, C-249: start.
 #[test]
 fn start() {
     compare(|world| {
@@ -197,7 +197,7 @@ fn words() {
     });
 }
 
-/// C-228, C-231, C-232, C-233, C-266: no daemon.
+/// C-228, C-231, C-232, C-233, C-234, C-266: no daemon.
 #[test]
 fn nobody_there() {
     compare(|world| {
@@ -361,5 +361,20 @@ fn shutdown_and_reload() {
         world.ctl(&["shutdown"]).prints("Shut down\n").exits(0);
         world.finish();
         world.log("of requests", &["received", "started with"]);
+    });
+}
+
+/// C-269: open.
+#[test]
+fn open() {
+    compare(|world| {
+        some(world);
+        world.ctl(&["open", "ftp://x"]).prints("ERROR: url must be http:// or unix://\n").exits(1);
+        world.ctl(&["open"]);
+        let output = crate::support::process::run(
+            &mut world
+                .command("supervisorctl", &["-c", "supervisord.conf", "open", "unix:///no/such"]),
+        );
+        world.note("open nowhere / exit", &output.code.to_string());
     });
 }

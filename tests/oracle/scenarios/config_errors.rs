@@ -318,7 +318,7 @@ fn environments() {
     });
 }
 
-/// C-054, C-067, C-068, C-069, C-070, C-073: HTTP servers and RPC interfaces.
+/// C-054, C-067, C-068, C-069, C-070, C-071, C-073: HTTP servers and RPC interfaces.
 #[test]
 fn servers() {
     compare(|world| {

@@ -63,7 +63,7 @@ fn sections() {
     });
 }
 
-/// C-026, C-029, C-031, C-033, C-035, C-037, C-038, C-039, C-042, C-043: expansions.
+/// C-006, C-026, C-029, C-031, C-033, C-035, C-037, C-038, C-039, C-042, C-043: expansions.
 #[test]
 fn expansions() {
     compare(|world| {
@@ -247,7 +247,7 @@ fn names_and_groups() {
     });
 }
 
-/// C-066, C-075: what supervisorctl reads of the file.
+/// C-074, C-075, C-220, C-221: what supervisorctl reads of the file.
 #[test]
 fn command_line_sections() {
     compare(|world| {
@@ -260,5 +260,21 @@ fn command_line_sections() {
         world.ctl_raw(&["--bogus"]).exits(2);
         world.ctl_raw(&["-c"]).exits(2);
         world.ctl_raw(&["-c", "a", "-c", "b", "version"]).exits(2);
+    });
+}
+
+/// C-100, C-104, C-105: listeners and FastCGI programs among the groups.
+#[test]
+fn listeners_and_fcgi() {
+    compare(|world| {
+        world.programs(
+            "[program:a]\ncommand=/bin/cat\nautostart=false\n\
+             [eventlistener:l]\ncommand=/bin/cat\nautostart=false\nevents=TICK_5\nstdout_capture_maxbytes=1MB\n\
+             [eventlistener:m]\ncommand=/bin/cat\nautostart=false\nevents=EVENT\npriority=7\n\
+             [fcgi-program:f]\ncommand=/bin/cat\nautostart=false\nsocket=unix://DIR/f.sock\n",
+        );
+        world.start();
+        world.ctl(&["avail"]).mentions("-1:999").exits(0);
+        world.ctl(&["status"]).exits(3);
     });
 }

@@ -52,7 +52,7 @@ fn refused() {
     });
 }
 
-/// C-025, C-065, C-116, C-154: flags, short, long and abbreviated, win over the file.
+/// C-025, C-065, C-066, C-116, C-154: flags, short, long and abbreviated, win over the file.
 #[test]
 fn precedence() {
     compare(|world| {
@@ -72,6 +72,8 @@ fn precedence() {
             "-iflag",
             "--minp",
             "20",
+            "--profile_options",
+            "cumulative",
         ]);
         world.expect_running(&["a"]);
         let there: Vec<bool> = ["file.log", "file.pid", "flag.pid"]
@@ -84,7 +86,8 @@ fn precedence() {
         world.upstream_is("the identifier is the flag's", names.contains("---flag-"));
         let debug = world.main_log().contains(" DEBG ");
         world.note("debug lines", &debug.to_string());
-        world.stop();
+        world.signal(nix::sys::signal::Signal::SIGTERM);
+        let _ = world.daemon.as_mut().expect("it was started").wait(crate::support::PATIENCE);
         world.note("pid file is gone", &(!world.dir.join("flag.pid").exists()).to_string());
     });
 }

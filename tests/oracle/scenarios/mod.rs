@@ -1,5 +1,6 @@
 //! The scenarios, by subject. Each names the rows it covers.
 
+mod command_line;
 mod commands;
 mod config_errors;
 mod config_values;
@@ -10,4 +11,5 @@ mod shell;
 mod spawning;
 mod startup;
 mod states;
+mod syslog;
 mod tools;

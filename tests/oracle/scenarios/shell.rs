@@ -43,3 +43,53 @@ fn prompt() {
         world.ctl_typing(&[], "version\n").mentions("mine> 4.3.0\n").exits(0);
     });
 }
+
+/// C-273, C-276, C-277, C-275: on a terminal: completion of actions and names, history.
+#[test]
+fn on_a_terminal() {
+    compare(|world| {
+        world.write(
+            "supervisord.conf",
+            &format!(
+                "{}history_file=DIR/history\n{}{SOME}[program:long-name]\ncommand=/bin/sleep 100\nstartsecs=0\n\
+                 [program:x]\ncommand=/bin/sleep 100\nstartsecs=0\n[group:team]\nprograms=x\n",
+                crate::world::HEAD,
+                crate::world::DAEMON
+            ),
+        );
+        world.start();
+        world.expect_running(&["a", "long-name", "x"]);
+        let mut shell = world.ctl_on_terminal(&[]);
+        shell.expect("supervisor> ", 1);
+        shell.press("versi\t\r");
+        shell.expect("4.3.0", 1);
+        shell.press("stop lon\t\r");
+        shell.expect("long-name: stopped", 1);
+        shell.press("pid team:\t\r");
+        shell.press("restart team:x\t\r");
+        shell.expect("team:x: started", 1);
+        shell.press("quit\r");
+        world.note("exit", &format!("{:?}", shell.finish()));
+        let history = world.dir.read("history");
+        let commands: Vec<&str> =
+            history.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+        world.note("history", &commands.join("\n"));
+        world.ctl(&["status"]).exits(3);
+    });
+}
+
+/// C-275: Ctrl-C and the end of input at the prompt leave the shell.
+#[test]
+fn leaving() {
+    compare(|world| {
+        world.programs(SOME);
+        world.start();
+        world.expect_running(&["a"]);
+        for keys in ["\u{3}", "\u{4}"] {
+            let mut shell = world.ctl_on_terminal(&[]);
+            shell.expect("supervisor> ", 1);
+            shell.press(keys);
+            world.note(&format!("exit after {keys:?}"), &format!("{:?}", shell.finish()));
+        }
+    });
+}
