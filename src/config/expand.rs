@@ -98,6 +98,10 @@ impl Expansion<'_> {
 
     /// Reads one conversion after its percent sign, and carries it out.
     fn conversion(&mut self) -> Result<String, ExpandError> {
+        let from = self.rest;
+        if self.take(|c| c == '%').is_some() {
+            return Ok("%".to_owned());
+        }
         let value = match self.rest.strip_prefix('(') {
             Some(inner) => {
                 let name = self.key(inner)?;
@@ -132,11 +136,13 @@ impl Expansion<'_> {
         }
         self.take(|c| "hlL".contains(c));
         let Some(kind) = self.take(|_| true) else { return Err(malformed("incomplete format")) };
-        if kind == '%' {
-            return Ok("%".to_owned());
-        }
         if starred {
             return Err(not_enough());
+        }
+        if value.is_none() && "sra".contains(kind) {
+            // Python would insert all names with their values here. Nobody wants that: what is
+            // wanted, in `date +%s` for example, is the text.
+            return Ok(format!("%{}", &from[..from.len() - self.rest.len()]));
         }
         let index = self.template.chars().count() - self.rest.chars().count() - 1;
         let text = format::convert(&spec, kind, index, value).map_err(ExpandError::Malformed)?;
@@ -237,7 +243,7 @@ mod tests {
             ("%(ENV_P)s", "50%(here)s%"),
             ("%(a(b))s", "nested"),
             ("%(n)ld", "7"),
-            ("%5%", "%"),
+            ("date +%s", "date +%s"),
             ("a", "a"),
         ] {
             assert_eq!(expand(template, &Fixed).as_deref(), Ok(text), "{template}");
@@ -268,6 +274,7 @@ mod tests {
             ("%d", "%d format: a real number is required, not dict"),
             ("%(n)*d", "not enough arguments for format string"),
             ("%(here)*s", "* wants int"),
+            ("%5%", "unsupported format character '%' (0x25) at index 2"),
             ("%(n)99999999999999999999d", "width too big"),
         ] {
             let expected = format!(

@@ -69,8 +69,7 @@ pub(super) fn convert(
     match kind {
         's' | 'r' | 'a' => {
             let text = match value {
-                // Python would insert the whole environment here; nobody wants that.
-                None => return Err(format!("%{kind} names nothing, use %%{kind} for the text")),
+                None => return Err("not enough arguments for format string".to_owned()),
                 Some(Arg::Int(number)) => number.to_string(),
                 Some(Arg::Text(text)) if kind == 's' => text.into_owned(),
                 Some(Arg::Text(text)) => py::repr(&text),

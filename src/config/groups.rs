@@ -169,3 +169,134 @@ fn each_name_once(reader: &Reader<'_>, mut groups: Vec<Arc<GroupSpec>>) -> Vec<A
     });
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{MemoryHost, errors, load, load_text};
+
+    const THREE: &str = "[program:a]\ncommand=x\npriority=5\n[program:b]\ncommand=x\n\
+                         [program:c]\ncommand=x\npriority=-1\n";
+
+    /// `GROUP:PRIORITY=PROCESSES`, one a word.
+    fn shown(text: &str) -> String {
+        let groups = load_text(text).unwrap().groups;
+        let shown = groups.iter().map(|group| {
+            let names: Vec<_> =
+                group.processes.iter().map(|p| p.name.process.to_string()).collect();
+            format!("{}:{}={}", group.name, group.priority, names.join(","))
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn groups_are_sorted_and_take_their_programs_away() {
+        // C-095, C-096, C-097, C-099
+        assert_eq!(shown(THREE), "c:-1=c a:5=a b:999=b");
+        assert_eq!(shown(&format!("{THREE}[group:g]\nprograms= c , a\n")), "b:999=b g:999=c,a");
+        assert_eq!(
+            shown(&format!("{THREE}[group:g]\nprograms=a\npriority=1\n[group:h]\nprograms=a,b\n")),
+            "c:-1=c g:1=a h:999=a,b"
+        );
+        assert_eq!(shown("[group:g]\nprograms=\n[group:h]\n"), "g:999= h:999=");
+    }
+
+    #[test]
+    fn members_must_be_programs() {
+        // C-093, C-094, C-443
+        let place = "(section 'group:g', option 'programs', file: '/etc/s.conf', line 11)";
+        let listener = "[eventlistener:l]\ncommand=x\nevents=EVENT\n";
+        for (members, unknown) in [("a,x", "x"), ("a,", ""), ("l", "l")] {
+            assert_eq!(
+                errors(&format!("{THREE}[group:g]\nprograms={members}\n{listener}")),
+                format!("[group:g] names unknown program or fcgi-program {unknown} {place}")
+            );
+        }
+        let both = "[fcgi-program:a]\ncommand=x\nsocket=tcp://h:1\n";
+        assert_eq!(
+            errors(&format!("{THREE}[group:g]\nprograms=a\n{both}")),
+            format!("[group:g] name a is ambiguous (exists as program and fcgi-program) {place}")
+        );
+    }
+
+    #[test]
+    fn names_are_trimmed_and_checked() {
+        // C-092, C-043
+        assert_eq!(shown("[program: a ]\ncommand=x\n"), "a:999=a");
+        assert_eq!(shown("[program:]\ncommand=x\n"), ":999=");
+        assert_eq!(
+            errors("[program:a b]\ncommand=x\n"),
+            "Invalid name: 'a b' because of character: ' ' \
+             (section 'program:a b', file: '/etc/s.conf', line 2)"
+        );
+        assert!(
+            errors("[group:a/b]\n").starts_with("Invalid name: 'a/b' because of character: '/'")
+        );
+        assert!(
+            errors("[program:a]\ncommand=x\nprocess_name=b c\n").starts_with(
+                "Invalid name: 'b c' because of character: ' ' in section 'program:a'"
+            )
+        );
+        let text = "[program:a]\ncommand=%(group_name)s\n[group:g]\nprograms=a\n";
+        assert_eq!(load_text(text).unwrap().groups[0].processes[0].command, "g");
+    }
+
+    #[test]
+    fn of_equal_names_one_counts_and_the_others_are_told() {
+        // C-098, C-445
+        let settings = load_text(
+            "[group:a]\nprograms=b,c\n[program:a]\ncommand=x\npriority=1\n[program:b]\n\
+             command=1\nprocess_name=same\n[program:c]\ncommand=2\nprocess_name=same\n",
+        )
+        .unwrap();
+        assert_eq!(settings.groups.len(), 1);
+        assert_eq!(settings.groups[0].priority, 1);
+        let notes: Vec<_> = settings.notes.iter().map(|note| note.text.as_str()).collect();
+        assert_eq!(
+            notes,
+            [
+                "Group a has several processes named same, only the last one is used",
+                "Several sections define a group named a, only the one that comes first by priority \
+             is used",
+            ]
+        );
+        let text = "[group:g]\nprograms=b,d,c\n[program:b]\ncommand=1\nprocess_name=same\n\
+                    [program:c]\ncommand=2\nprocess_name=same\n[program:d]\ncommand=3\n";
+        let commands: Vec<_> = load_text(text).unwrap().groups[0]
+            .processes
+            .iter()
+            .map(|p| p.command.clone())
+            .collect();
+        assert_eq!(commands, ["2", "3"]);
+    }
+
+    #[test]
+    fn priorities_of_groups_are_told_without_the_programs_suffix() {
+        // C-019, C-020
+        assert_eq!(
+            errors("[program:a]\ncommand=x\npriority=y\n"),
+            "invalid literal for int() with base 10: 'y' \
+             (section 'program:a', option 'priority', file: '/etc/s.conf', line 4)"
+        );
+        assert_eq!(
+            errors("[program:a]\ncommand=x\npriority=y\n[group:g]\nprograms=a\n"),
+            "invalid literal for int() with base 10: 'y' in section 'program:a' \
+             (file: '/etc/s.conf') at line 4, option 'priority'"
+        );
+    }
+
+    #[test]
+    fn errors_name_the_included_file() {
+        // C-019
+        let host = MemoryHost::with("[supervisord]\n[include]\nfiles=i\n[program:b]\ncommand=x\n")
+            .file("/etc/i", "[program:a]\ncommand=x\numask=8\n[program:b]\numask=9\n");
+        assert_eq!(
+            load(&host).unwrap_err().lines().collect::<Vec<_>>(),
+            [
+                "9 can not be converted to an octal type in section 'program:b' \
+                 (file: '/etc/s.conf') at line 5 of '/etc/i', option 'umask'",
+                "8 can not be converted to an octal type in section 'program:a' (file: '/etc/i') \
+                 at line 3, option 'umask'",
+            ]
+        );
+    }
+}

@@ -182,12 +182,16 @@ fn logical_lines(text: &str, file: &str) -> Result<Vec<Logical>, SyntaxError> {
     let mut logical: Vec<Logical> = Vec::new();
     let mut bad = Vec::new();
     let mut indent = 0;
+    // Whether deeper lines continue the last option: not after a line without a key.
+    let mut continues = true;
     for (number, whole) in text.split_inclusive('\n').enumerate() {
         let number = number + 1;
         let comment = comment_start(whole);
         let content = py::strip(&whole[..comment.unwrap_or(whole.len())]);
         if content.is_empty() {
-            if let (None, Some(Logical::Option { text, .. })) = (comment, logical.last_mut()) {
+            if let (None, true, Some(Logical::Option { text, .. })) =
+                (comment, continues, logical.last_mut())
+            {
                 text.push('\n');
             }
             continue;
@@ -195,6 +199,7 @@ fn logical_lines(text: &str, file: &str) -> Result<Vec<Logical>, SyntaxError> {
         let removed = comment.map(|at| py::strip(&whole[at..]).to_owned());
         let depth = whole.chars().take_while(|c| py::is_space(*c)).count();
         if let Some(Logical::Option { text, cut, .. }) = logical.last_mut()
+            && continues
             && depth > indent
         {
             text.push('\n');
@@ -204,13 +209,16 @@ fn logical_lines(text: &str, file: &str) -> Result<Vec<Logical>, SyntaxError> {
         }
         indent = depth;
         if let Some(name) = header(content) {
+            continues = true;
             logical.push(Logical::Section { name: name.to_owned(), line: number });
         } else if logical.is_empty() {
             let (file, text) = (file.to_owned(), whole.to_owned());
             return Err(SyntaxError::NoHeader { file, line: number, text });
         } else if !has_key(content) {
+            continues &= !content.starts_with(['=', ':']);
             bad.push((number, whole.to_owned()));
         } else {
+            continues = true;
             let text = content.to_owned();
             logical.push(Logical::Option { text, line: number, cut: removed });
         }
@@ -350,6 +358,12 @@ mod tests {
             parse("[s]\nfoo\na=1\n=x\n[]\nbar", "/f").unwrap_err().to_string(),
             "Source contains parsing errors: '/f'\n\t[line  2]: 'foo\\n'\n\t[line  4]: '=x\\n'\
              \n\t[line  5]: '[]\\n'\n\t[line  6]: 'bar'"
+        );
+        let error = parse("[s]\na=1\nfoo\n  2\n=x\n  bar\n", "/f").unwrap_err().to_string();
+        assert_eq!(
+            error.lines().count(),
+            4,
+            "only after a line without a key is bar a line itself"
         );
         assert_eq!(
             parse("\n; c\na=1\n", "/f").unwrap_err().to_string(),

@@ -94,7 +94,7 @@ fn priority(scope: &Scope<'_>) -> i64 {
 fn result_handler(scope: &Scope<'_>) -> String {
     const HANDLER: &OptionDef = option!(EventListener, "result_handler");
     let handler = scope.text(HANDLER).unwrap_or_default();
-    if handler != DEFAULT_HANDLER && scope.given(HANDLER).is_some() && !handler.is_empty() {
+    if handler != DEFAULT_HANDLER {
         scope.wrong(
             HANDLER,
             format!(
@@ -127,4 +127,66 @@ fn events(scope: &Scope<'_>) -> Vec<String> {
         scope.wrong(EVENTS, format!("[{section}] section requires an \"events\" line"));
     }
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{errors, load_text};
+    use super::*;
+
+    fn text(options: &str) -> String {
+        format!("[eventlistener:l]\ncommand=x\n{options}\n")
+    }
+
+    fn pool(options: &str) -> GroupSpec {
+        (*load_text(&text(options)).unwrap().groups[0]).clone()
+    }
+
+    fn error(options: &str) -> String {
+        let all = errors(&text(options));
+        all.split(" (section ").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn pools_start_first_and_know_their_events() {
+        // C-100, C-101, C-102, C-104, C-412
+        let first = pool("events=tick_5, EVENT,TICK_5\nstdout_capture_maxbytes=1MB");
+        assert_eq!((first.priority, first.processes[0].priority), (-1, 999));
+        assert_eq!(first.processes[0].kind, ProcessKind::EventListener);
+        assert_eq!(
+            first.listener.unwrap(),
+            ListenerPool {
+                buffer_size: 10,
+                events: vec!["TICK_5".to_owned(), "EVENT".to_owned()],
+                result_handler: DEFAULT_HANDLER.to_owned(),
+            }
+        );
+        let with_priority = pool("events=EVENT\npriority=3");
+        assert_eq!((with_priority.priority, with_priority.processes[0].priority), (3, 3));
+    }
+
+    #[test]
+    fn what_a_pool_cannot_be_is_told() {
+        // C-020, C-101, C-102, C-103
+        for (options, message) in [
+            ("", "[eventlistener:l] section requires an \"events\" line"),
+            ("events=", "[eventlistener:l] section requires an \"events\" line"),
+            ("events=X,EVENT", "Unknown event type X in [eventlistener:l] events"),
+            ("events=EVENT,", "Unknown event type  in [eventlistener:l] events"),
+            (
+                "events=EVENT\nbuffer_size=0",
+                "[eventlistener:l] section sets invalid buffer_size (0)",
+            ),
+            (
+                "events=EVENT\nredirect_stderr=true",
+                "[eventlistener:l] section sets redirect_stderr=true but this is not allowed \
+                 because it will interfere with the eventlistener protocol",
+            ),
+        ] {
+            assert_eq!(error(options), message);
+        }
+        let handler = error("events=EVENT\nresult_handler=my:handler");
+        assert!(handler.starts_with("my:handler cannot be resolved within [eventlistener:l]: "));
+        assert!(handler.contains("remove result_handler"));
+    }
 }

@@ -26,6 +26,9 @@ pub fn load(overrides: &Overrides, host: &dyn Host) -> Result<Settings, ConfigEr
     let loaded = read_all(&file, &base, host);
     let Loaded { document, here, notes } = loaded.map_err(several)?;
     let mut reader = Reader::new(&document, host, &here, &base);
+    for note in notes {
+        reader.note(note.level, note.text);
+    }
     let Some(section) = document.section("supervisord") else {
         return Err(ConfigError::new(".ini file does not include supervisord section").into());
     };
@@ -37,9 +40,6 @@ pub fn load(overrides: &Overrides, host: &dyn Host) -> Result<Settings, ConfigEr
     let groups = groups::read(&reader, &daemon.environment);
     let servers = servers::read(&reader);
     daemon::check_user(&reader.scope(SectionKind::Supervisord, section), overrides, &mut daemon);
-    for note in notes {
-        reader.note(note.level, note.text);
-    }
     unknown::warn(&reader);
     let notes: Vec<Record> = reader.finish()?;
     let url = servers::derived_url(&servers);
@@ -70,4 +70,93 @@ impl Settings {
 fn several(errors: Vec<ConfigError>) -> ConfigErrors {
     ConfigErrors::from_list(errors)
         .unwrap_or_else(|| ConfigError::new("could not read the configuration").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{MemoryHost, errors, load as load_host};
+    use super::*;
+    use crate::model::record::Level;
+
+    #[test]
+    fn a_configuration_is_searched_when_none_is_named() {
+        // C-001, C-002, C-004
+        let host = MemoryHost::new().file("/work/etc/supervisord.conf", "[supervisord]\n");
+        let overrides = Overrides { argv0: "supervisord".to_owned(), ..Overrides::default() };
+        let settings = load(&overrides, &host).unwrap();
+        assert_eq!(settings.daemon.config_file.to_str(), Some("/work/etc/supervisord.conf"));
+        let error = load(&overrides, &MemoryHost::new()).unwrap_err().to_string();
+        assert!(error.starts_with("No config file found at default paths (etc/supervisord.conf, "));
+    }
+
+    #[test]
+    fn the_main_section_is_needed_wherever_it_is() {
+        // C-016, C-113
+        let host = MemoryHost::with("[include]\nfiles=i\n");
+        assert_eq!(load_host(&host).unwrap_err(), ".ini file does not include supervisord section");
+        let host = host.file("/etc/i", "[supervisord]\nidentifier=i\n");
+        assert_eq!(load_host(&host).unwrap().daemon.identifier, "i");
+    }
+
+    #[test]
+    fn here_works_everywhere_when_something_is_included() {
+        // C-042, C-442
+        let text = "[supervisord]\n[include]\nfiles=d%%/i\n[inet_http_server]\nport=1\n\
+                    username=u\npassword=%(here)s\n[program:m]\ncommand=%(here)s %%(here)s\n";
+        let host = MemoryHost::with(text)
+            .file("/etc/d%/i", "[program:i]\ncommand=%(here)s/x\npriority=0\n");
+        let settings = load_host(&host).unwrap();
+        let credentials = settings.servers[0].credentials.clone();
+        assert_eq!(credentials, Some(("u".to_owned(), "/etc".to_owned())));
+        assert_eq!(settings.groups[0].processes[0].command, "/etc/d%/x");
+        assert_eq!(settings.groups[1].processes[0].command, "/etc %(here)s");
+    }
+
+    #[test]
+    fn the_most_important_notes_come_first() {
+        // C-118
+        let host = MemoryHost::with(
+            "[supervisord]\n[include]\nfiles=i none\n[program:a]\ncommand=x\n\
+             stdout_logfile_maxbytes=0\n[rpcinterface:x]\nsupervisor.rpcinterface_factory=a:b\n",
+        )
+        .file("/etc/i", "");
+        let notes = load_host(&host).unwrap().notes;
+        let levels: Vec<Level> = notes.iter().map(|note| note.level).collect();
+        assert_eq!(levels, [Level::Critical, Level::Warn, Level::Warn, Level::Info]);
+        assert!(notes[1].text.starts_with("No file matches via include"));
+    }
+
+    #[test]
+    fn defaults_apply_to_all_sections() {
+        // C-014
+        let host = MemoryHost::with(
+            "[DEFAULT]\nautostart=false\n[supervisord]\n[program:a]\ncommand=x\n[program:b]\n\
+             command=x\nautostart=true\n",
+        );
+        let settings = load_host(&host).unwrap();
+        let autostart: Vec<bool> =
+            settings.groups.iter().map(|group| group.processes[0].autostart).collect();
+        assert_eq!(autostart, [false, true]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_configuration_makes_it_panic(
+            options in proptest::collection::vec("(command|numprocs|environment|stdout_logfile|process_name|priority|x)=[%()a-zA-Z_;, \"'0-9\n]{0,20}", 0..6)
+        ) {
+            let _ = load_host(&MemoryHost::with(&format!(
+                "[supervisord]\n[program:a]\n{}\n", options.join("\n")
+            )));
+            let _ = errors_or_none(&options.join("\n"));
+        }
+    }
+
+    fn errors_or_none(text: &str) -> Option<String> {
+        load_host(&MemoryHost::with(&format!("[supervisord]\n{text}"))).err()
+    }
+
+    #[test]
+    fn errors_of_two_sections_are_both_there() {
+        assert_eq!(errors("[program:a]\n[program:b]\n").lines().count(), 2);
+    }
 }

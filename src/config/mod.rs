@@ -30,6 +30,7 @@ mod path;
 mod program;
 mod py;
 mod reader;
+pub mod sample;
 pub mod search;
 pub mod servers;
 pub mod settings;

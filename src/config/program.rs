@@ -215,3 +215,210 @@ fn merged(global: &[(String, String)], own: &[(String, String)]) -> Vec<(String,
 /// The kinds of section that define processes.
 pub(crate) const KINDS: [SectionKind; 3] =
     [SectionKind::Program, SectionKind::EventListener, SectionKind::FcgiProgram];
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::Settings;
+    use super::super::testing::{MemoryHost, errors, load, load_text};
+    use super::*;
+    use crate::model::signal::Signal;
+    use crate::model::spec::Autorestart;
+
+    fn text(options: &str) -> String {
+        format!("[program:a]\ncommand=x\n{options}\n")
+    }
+
+    fn settings(options: &str) -> Settings {
+        load_text(&text(options)).unwrap()
+    }
+
+    fn process(options: &str) -> ProcessSpec {
+        (*settings(options).groups[0].processes[0]).clone()
+    }
+
+    fn error(options: &str) -> String {
+        errors(&text(options))
+    }
+
+    #[test]
+    fn defaults_are_upstreams() {
+        // C-080 to C-083, C-086 to C-088
+        let log = LogSpec {
+            file: LogFile::Auto,
+            maxbytes: 50 << 20,
+            backups: 10,
+            capture_maxbytes: 0,
+            events_enabled: false,
+            syslog: false,
+        };
+        assert_eq!(
+            process(""),
+            ProcessSpec {
+                name: ProcessName::new("a", "a"),
+                program: "a".into(),
+                kind: ProcessKind::Program,
+                command: "x".to_owned(),
+                directory: None,
+                umask: None,
+                user: None,
+                environment: vec![],
+                serverurl: None,
+                server_url: None,
+                priority: 999,
+                autostart: true,
+                autorestart: Autorestart::Unexpected,
+                startsecs: 1,
+                startretries: 3,
+                exitcodes: vec![0],
+                stopsignal: Signal::TERM,
+                stopwaitsecs: 10,
+                stopasgroup: false,
+                killasgroup: false,
+                redirect_stderr: false,
+                stdout: log.clone(),
+                stderr: log,
+            }
+        );
+    }
+
+    #[test]
+    fn processes_are_numbered_and_sorted_as_text() {
+        // C-035, C-078, C-079, C-091
+        let names = |options: &str| -> Vec<String> {
+            let settings = settings(options);
+            settings.groups[0].processes.iter().map(|p| p.name.process.to_string()).collect()
+        };
+        let numbered = "process_name=%(program_name)s_%(process_num)d\nnumprocs=3\n";
+        assert_eq!(names(&format!("{numbered}numprocs_start=9")), ["a_10", "a_11", "a_9"]);
+        assert_eq!(names("numprocs=0"), [""; 0]);
+        assert_eq!(names("numprocs=-1"), [""; 0]);
+        assert_eq!(
+            error("numprocs=2"),
+            "%(process_num) must be present within process_name when numprocs > 1 in section \
+             'program:a' (file: '/etc/s.conf') at line 2, option 'process_name'"
+        );
+        assert!(error("numprocs=1000000000\nprocess_name=%(process_num)d").contains("100000"));
+    }
+
+    #[test]
+    fn shared_options_do_not_know_the_number() {
+        // C-027, C-034, C-035, C-036, C-043
+        let process = process("stdout_logfile_maxbytes=1%(process_num)d\ndirectory=/%(numprocs)s");
+        assert_eq!(process.stdout.maxbytes, 10);
+        assert_eq!(process.directory, Some("/1".into()));
+        assert_eq!(
+            error("startsecs=%(process_num)d"),
+            "Format string '%(process_num)d' for 'program:a.startsecs' contains names \
+             ('process_num') which cannot be expanded. Available names: group_name, here, \
+             host_node_name, program_name in section 'program:a' (file: '/etc/s.conf') at line 4, \
+             option 'startsecs'"
+        );
+        let early = error("priority=%(program_name)s");
+        assert!(early.contains("Available names: here (section 'program:a'"), "{early}");
+    }
+
+    #[test]
+    fn own_variables_are_known_to_the_options_of_one_process() {
+        // C-037, C-038, C-029
+        let host = MemoryHost::with(&format!(
+            "[supervisord]\n{}",
+            text(
+                "environment=A=\"%(process_num)d\",H=own\ncommand=%(ENV_A)s %(ENV_H)s %(ENV_P)s\n\
+                 process_name=%(ENV_A)s%(ENV_S)s\nstdout_logfile=/tmp/100%%%%-%(ENV_P)s\n\
+                 stderr_logfile=/tmp/100%%"
+            )
+        ))
+        .variable("H", "host")
+        .variable("S", "/b")
+        .variable("P", "5%(x)s%");
+        let process = load(&host).unwrap().groups[0].processes[0].clone();
+        assert_eq!(process.command, "0 own 5%(x)s%");
+        assert_eq!(&*process.name.process, "0/b", "C-039: the check is before the expansion");
+        assert_eq!(process.stdout.file, LogFile::Path("/tmp/100%-5%(x)s%".into()));
+        assert_eq!(process.stderr.file, LogFile::Path("/tmp/100%".into()));
+        let message = error("environment=A=1,B=%(ENV_A)s");
+        assert!(message.starts_with("Format string 'A=1,B=%(ENV_A)s' for 'environment' contains"));
+    }
+
+    #[test]
+    fn an_option_that_many_processes_read_is_wrong_once() {
+        let options = "process_name=%(process_num)d\nnumprocs=3\ncommand=%(x)s\numask=8";
+        let message = error(options);
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("8 can not be converted to an octal type in section"));
+        assert!(lines[1].starts_with("Format string '%(x)s' for 'program:a.command'"));
+    }
+
+    #[test]
+    fn stopping_a_group_means_killing_it() {
+        // C-082
+        assert!(process("stopasgroup=true").killasgroup);
+        assert!(!process("killasgroup=true").stopasgroup);
+        assert!(
+            error("stopasgroup=true\nkillasgroup=false")
+                .starts_with("Cannot set stopasgroup=true and killasgroup=false in section")
+        );
+    }
+
+    #[test]
+    fn logs_warn_about_what_surprises() {
+        // C-085, C-086, C-089
+        let notes = |options: &str| -> Vec<String> {
+            settings(options).notes.into_iter().map(|note| note.text).collect()
+        };
+        assert_eq!(
+            notes("redirect_stderr=true\nstderr_logfile=/tmp/x"),
+            ["For [program:a], redirect_stderr=true but stderr_logfile has also been set to a \
+             filename, the filename has been ignored"]
+        );
+        assert_eq!(
+            notes("stdout_logfile_maxbytes=0"),
+            [
+                "For [program:a], AUTO logging used for stdout_logfile without rollover, set maxbytes \
+             > 0 to avoid filling up filesystem unintentionally"
+            ]
+        );
+        assert_eq!(
+            notes("stderr_logfile=syslog"),
+            [
+                "For [program:a], stderr_logfile=syslog but this is deprecated and will be removed.  \
+             Use stderr_syslog=true to enable syslog instead."
+            ]
+        );
+        let syslog = process("stderr_logfile=syslog").stderr;
+        assert_eq!((syslog.file, syslog.syslog), (LogFile::None, true));
+        let redirected = process("redirect_stderr=true");
+        assert_eq!(redirected.stderr.file, LogFile::None);
+    }
+
+    #[test]
+    fn the_server_url_is_derived_given_or_left_out() {
+        // C-072, C-090
+        let url = |options: &str| {
+            let server = "[inet_http_server]\nport=*:9\n[inet_http_server:b]\nport=9\n";
+            let settings = load_text(&format!("{}{server}", text(options))).unwrap();
+            settings.groups[0].processes[0].server_url.clone()
+        };
+        assert_eq!(url("").as_deref(), Some("http://localhost:9"));
+        assert_eq!(url("serverurl=Auto").as_deref(), Some("http://localhost:9"));
+        assert_eq!(url("serverurl=foo").as_deref(), Some("foo"));
+        assert_eq!(url("serverurl="), None);
+        let mut settings = settings("");
+        assert_eq!(settings.groups[0].processes[0].server_url, None);
+        settings.use_server_url(Some("unix:///s"));
+        assert_eq!(settings.groups[0].processes[0].server_url.as_deref(), Some("unix:///s"));
+    }
+
+    #[test]
+    fn a_command_is_needed_but_not_looked_for() {
+        // C-077, C-193
+        assert_eq!(
+            errors("[program:a]\n"),
+            "program section program:a does not specify a command in section 'program:a' (file: \
+             '/etc/s.conf') at line 2"
+        );
+        assert_eq!(process("command=").command, "");
+        assert_eq!(process("command=/no/such 'x").command, "/no/such 'x");
+    }
+}

@@ -133,3 +133,93 @@ pub(crate) fn check_extras(scope: &Scope<'_>, factory: &OptionDef) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{errors, load_text};
+    use super::*;
+
+    fn servers(text: &str) -> Vec<HttpServer> {
+        load_text(text).unwrap().servers
+    }
+
+    fn error(text: &str) -> String {
+        errors(text).split(" (section ").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn inet_servers_come_first_and_any_name_that_starts_so_is_one() {
+        // C-067, C-068, C-070, C-071, C-072
+        let servers = servers(
+            "[unix_http_server]\nfile=run/../s\nchmod=0770\nchown=root\n\
+             [inet_http_server:b]\nport=1\n[inet_http_serverfoo]\nport=HOST:2\n",
+        );
+        let names: Vec<_> = servers.iter().map(|server| server.section.as_str()).collect();
+        assert_eq!(names, ["inet_http_server:b", "inet_http_serverfoo", "unix_http_server"]);
+        assert_eq!(servers[1].address, HttpAddress::Inet { host: "host".to_owned(), port: 2 });
+        assert_eq!(
+            servers[2].address,
+            HttpAddress::Unix { path: "/work/s".into(), mode: 0o770, owner: Some((0, None)) }
+        );
+        assert_eq!(derived_url(&servers).as_deref(), Some("unix:///work/s"));
+        assert_eq!(derived_url(&servers[..2]).as_deref(), Some("http://host:2"));
+        assert_eq!(derived_url(&[]), None);
+    }
+
+    #[test]
+    fn credentials_are_both_or_none() {
+        // C-040, C-069
+        let credentials = |options: &str| {
+            servers(&format!("[inet_http_server]\nport=1\n{options}"))[0].credentials.clone()
+        };
+        let both = Some(("u".to_owned(), "p%".to_owned()));
+        assert_eq!(credentials("username=u\npassword=p%%\n"), both);
+        assert_eq!(credentials("username=\npassword=\n"), None);
+        assert_eq!(credentials(""), None);
+        let message = "Section [inet_http_server] contains incomplete authentication: If a \
+                       username or a password is specified, both the username and password must \
+                       be specified";
+        assert_eq!(error("[inet_http_server]\nport=1\nusername=u\n"), message);
+        assert_eq!(error("[inet_http_server]\nport=1\npassword=u\n"), message);
+        let here = error("[inet_http_server]\nport=1\nusername=u\npassword=%(here)s\n");
+        assert!(here.contains("('here') which cannot be expanded"));
+    }
+
+    #[test]
+    fn addresses_are_needed_and_checked() {
+        // C-054, C-067, C-068, C-070, C-443
+        for (text, message) in [
+            ("[unix_http_server]\n", "section [unix_http_server] has no file value"),
+            ("[inet_http_server]\n", "section [inet_http_server] has no port value"),
+            ("[inet_http_server]\nport=0\n", "not a valid port number: '0' "),
+            ("[unix_http_server]\nfile=/s\nchmod=x\n", "Invalid chmod value x"),
+            ("[unix_http_server]\nfile=/s\nchown=eve\n", "Invalid chown value eve"),
+        ] {
+            assert_eq!(error(text), message);
+        }
+    }
+
+    #[test]
+    fn foreign_interfaces_are_reported_and_the_rest_runs() {
+        // C-073
+        let settings = load_text(
+            "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
+             supervisor.rpcinterface:make_main_rpcinterface\n[rpcinterface:twiddler]\n\
+             supervisor.rpcinterface_factory=t:make\nkey=1\n[inet_http_server]\nport=1\n",
+        )
+        .unwrap();
+        let interface =
+            |namespace: &str, builtin| RpcInterface { namespace: namespace.to_owned(), builtin };
+        assert_eq!(
+            settings.rpcinterfaces,
+            [interface("supervisor", true), interface("twiddler", false)]
+        );
+        assert_eq!(settings.notes[0].level, Level::Critical);
+        assert!(settings.notes[0].text.starts_with("[rpcinterface:twiddler] cannot be loaded"));
+        assert_eq!(settings.notes.len(), 1, "its own keys are not unknown");
+        assert_eq!(
+            error("[rpcinterface:x]\na=b\n"),
+            "section [rpcinterface:x] does not specify a supervisor.rpcinterface_factory"
+        );
+    }
+}

@@ -130,6 +130,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::load_text;
     use super::*;
 
     #[test]
@@ -141,5 +142,42 @@ mod tests {
         assert_eq!(nearest("comand", &known), Some("command"));
         assert_eq!(nearest("usr", &known), Some("user"));
         assert_eq!(nearest("depends_on", &known), None);
+    }
+
+    fn notes(text: &str) -> Vec<String> {
+        load_text(text).unwrap().notes.into_iter().map(|note| note.text).collect()
+    }
+
+    #[test]
+    fn what_has_no_effect_is_told() {
+        // C-015
+        assert_eq!(
+            notes(
+                "[program:a]\ncommand=x\nautostrat=%(nobody)s\n[progam:b]\nx=1\n[my-tool]\n\
+                 [DEFAULT]\nstartsec=1\ncommand=y\n"
+            ),
+            [
+                "Unknown option 'startsec' in section 'DEFAULT' has no effect (file: \
+                 '/etc/s.conf', line 9), did you mean 'startsecs'?",
+                "Unknown option 'autostrat' in section 'program:a' has no effect (file: \
+                 '/etc/s.conf', line 4), did you mean 'autostart'?",
+                "Unknown section 'progam:b' has no effect (file: '/etc/s.conf', line 5), did you \
+                 mean [program:b]?",
+                "Unknown section 'my-tool' has no effect (file: '/etc/s.conf', line 7)",
+            ]
+        );
+    }
+
+    #[test]
+    fn commands_that_a_comment_cuts_are_told() {
+        // C-011, C-444
+        assert_eq!(
+            notes("[program:a]\ncommand=sh -c 'foo ; bar' ; why\n"),
+            [
+                "For [program:a], command is cut at \"; bar' ; why\": a blank before ; or # starts a \
+             comment, even inside quotes (file: '/etc/s.conf', line 3)"
+            ]
+        );
+        assert_eq!(notes("[program:a]\ncommand=x ; it's a comment\n"), [""; 0]);
     }
 }

@@ -57,7 +57,7 @@ impl OptionDef {
 #[rustfmt::skip]
 pub static OPTIONS: &[OptionDef] = &[
     // HTTP servers.
-    entry(UNIX, "file", Path, Required, HERE, "/run/supervisor.sock",
+    entry(UNIX, "file", Path, Required, HERE, "/tmp/supervisor.sock",
         "The path of the socket. A relative path is relative to the working directory at start."),
     entry(UNIX, "chmod", Octal, Value("0700"), ENV, "0700",
         "The permission bits of the socket."),
@@ -71,7 +71,7 @@ pub static OPTIONS: &[OptionDef] = &[
         "The password that clients must give. It stands here as it is, or as {SHA} and the SHA-1 of it in hexadecimal."),
 
     // The daemon.
-    entry(DAEMON, "logfile", FilePath, Value("supervisord.log"), HERE, "/var/log/supervisor/supervisord.log",
+    entry(DAEMON, "logfile", FilePath, Value("supervisord.log"), HERE, "/tmp/supervisord.log",
         "The log of supervisord itself. The word syslog sends it to syslog only."),
     entry(DAEMON, "logfile_maxbytes", Bytes, Value("50MB"), HERE, "50MB",
         "Rotate the log at this size. 0 is never, which is needed for a log that is no regular file."),
@@ -79,7 +79,7 @@ pub static OPTIONS: &[OptionDef] = &[
         "Rotated logs to keep. 0 keeps none and truncates the log instead."),
     entry(DAEMON, "loglevel", Level, Value("info"), HERE, "info",
         "What is logged: critical, error, warn, info, debug, trace or blather. Each level includes those before it."),
-    entry(DAEMON, "pidfile", FilePath, Value("supervisord.pid"), HERE, "/run/supervisord.pid",
+    entry(DAEMON, "pidfile", FilePath, Value("supervisord.pid"), HERE, "/tmp/supervisord.pid",
         "The file that holds the process id. The socket of the private D-Bus server is beside it."),
     entry(DAEMON, "nodaemon", Bool, Value("false"), HERE, "false",
         "Stay in the foreground."),
@@ -99,7 +99,7 @@ pub static OPTIONS: &[OptionDef] = &[
         "The working directory when daemonized."),
     entry(DAEMON, "nocleanup", Bool, Value("false"), HERE, "false",
         "Keep AUTO logs of an earlier run."),
-    entry(DAEMON, "childlogdir", Directory, Unset("the directory for temporary files"), HERE, "/var/log/supervisor",
+    entry(DAEMON, "childlogdir", Directory, Unset("the directory for temporary files"), HERE, "/tmp",
         "The directory of AUTO logs."),
     entry(DAEMON, "strip_ansi", Bool, Value("false"), HERE, "false",
         "Remove ANSI escape sequences from the logs of programs."),
@@ -110,7 +110,7 @@ pub static OPTIONS: &[OptionDef] = &[
         "Accepted and without effect: there is no Python to profile."),
 
     // The client.
-    entry(CTL, "serverurl", Url, Value("http://localhost:9001"), HERE, "unix:///run/supervisor.sock",
+    entry(CTL, "serverurl", Url, Value("http://localhost:9001"), HERE, "unix:///tmp/supervisor.sock",
         "Where supervisord listens, as unix:// or http:// URL."),
     entry(CTL, "username", Text, Unset("none"), ENV, "user",
         "The user name that the server asks for."),
@@ -158,7 +158,7 @@ pub static OPTIONS: &[OptionDef] = &[
         "The user that runs the program. Needs a supervisord that runs as root."),
     entry(PROGRAMS, "redirect_stderr", Bool, Value("false"), SHARED, "false",
         "Send standard error where standard output goes. Not for event listeners."),
-    entry(PROGRAMS, "stdout_logfile", ChildLog, Value("AUTO"), PROCESS, "/var/log/supervisor/x.log",
+    entry(PROGRAMS, "stdout_logfile", ChildLog, Value("AUTO"), PROCESS, "/tmp/x.log",
         "The log of standard output: a path, NONE or AUTO. An AUTO log is in childlogdir and goes away at the next start of supervisord.")
         .expanded_twice(PROCESS),
     entry(PROGRAMS, "stdout_logfile_maxbytes", Bytes, Value("50MB"), PROCESS, "50MB",
@@ -171,7 +171,7 @@ pub static OPTIONS: &[OptionDef] = &[
         "Emit a PROCESS_LOG_STDOUT event for all output."),
     entry(PROGRAMS, "stdout_syslog", Bool, Value("false"), PROCESS, "false",
         "Send standard output to syslog too, with the name of the process.").since("4.0.0"),
-    entry(PROGRAMS, "stderr_logfile", ChildLog, Value("AUTO"), PROCESS, "/var/log/supervisor/x.err",
+    entry(PROGRAMS, "stderr_logfile", ChildLog, Value("AUTO"), PROCESS, "/tmp/x.err",
         "The log of standard error: a path, NONE or AUTO. Not used with redirect_stderr.")
         .expanded_twice(PROCESS),
     entry(PROGRAMS, "stderr_logfile_maxbytes", Bytes, Value("50MB"), PROCESS, "50MB",
@@ -190,7 +190,7 @@ pub static OPTIONS: &[OptionDef] = &[
         "What SUPERVISOR_SERVER_URL tells the program. AUTO is the first unix server, else the first inet server."),
 
     // What only FastCGI programs and event listeners have.
-    entry(FCGI, "socket", Socket, Required, HERE.and(NameSet::PROGRAM), "unix:///run/%(program_name)s.sock",
+    entry(FCGI, "socket", Socket, Required, HERE.and(NameSet::PROGRAM), "unix:///tmp/%(program_name)s.sock",
         "The FastCGI socket: unix:///path or tcp://host:port. All processes of the program share it as their standard input."),
     entry(FCGI, "socket_backlog", Int, Unset("the system's maximum"), HERE, "1024",
         "Connections that may wait, from 1 to 65535.").since("3.4.0"),
