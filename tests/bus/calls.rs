@@ -15,7 +15,7 @@ use zbus::message::Flags;
 use zbus::{Connection, Message, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::broker::{Broker, Whom};
-use super::fake::{G, MANAGER, WEB, World};
+use super::fake::{CLOCK_IS_BROKEN, G, MANAGER, WEB, World};
 
 type Properties = HashMap<String, OwnedVariant>;
 type Objects = HashMap<OwnedObjectPath, HashMap<String, Properties>>;
@@ -245,6 +245,17 @@ async fn a_slow_call_holds_up_no_other() {
     assert!(!slow.is_finished());
     world.release.add_permits(1);
     slow.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_own_call_only() {
+    let world = World::start(None);
+    let manager = world.manager().await;
+    CLOCK_IS_BROKEN.set(true);
+    let failed = manager.list_processes().await.unwrap_err();
+    assert!(failed.to_string().contains("Something went wrong inside supervisord"), "{failed}");
+    CLOCK_IS_BROKEN.set(false);
+    assert_eq!(manager.list_processes().await.unwrap().len(), 3);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use supervisor::dbus::endpoint::Bus;
 use supervisor::dbus::proxy::{Options, connect_p2p};
 use supervisor::dbus::types;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zbus::fdo::RequestNameFlags;
 
 use super::broker::Broker;
@@ -109,6 +109,28 @@ async fn a_client_that_never_says_who_it_is_is_let_go() {
     let read = silent.read(&mut [0]).await;
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn a_client_that_talks_nonsense_is_let_go() {
+    let world = World::start(None);
+    let uid: String = nix::unistd::getuid().to_string().bytes().map(hex).collect();
+    for nonsense in [b"l\x01\x00\x01\xff\xff\xff\xff".as_slice(), &[0; 64], &[b'x'; 4096]] {
+        let mut client = tokio::net::UnixStream::connect(world.socket()).await.unwrap();
+        let hello = format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n");
+        client.write_all(hello.as_bytes()).await.unwrap();
+        client.write_all(nonsense).await.unwrap();
+        client.shutdown().await.unwrap();
+        // It ends after the answer to the authentication.
+        let mut heard = Vec::new();
+        let _ = client.read_to_end(&mut heard).await;
+        assert!(heard.starts_with(b"OK "), "{heard:?}");
+    }
+    assert_eq!(world.manager().await.list_processes().await.unwrap().len(), 3);
+}
+
+fn hex(byte: u8) -> String {
+    format!("{byte:02x}")
 }
 
 #[tokio::test]

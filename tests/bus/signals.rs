@@ -171,6 +171,18 @@ async fn without_a_broker_only_who_asks_hears() {
 }
 
 #[tokio::test]
+async fn the_proxy_of_a_client_without_a_broker_hears_too() {
+    let world = World::start(None);
+    let manager = world.manager().await;
+    let mut added = manager.receive_group_added().await.unwrap();
+    manager.subscribe().await.unwrap();
+    world.tell(Event::GroupAdded("new".into()));
+    let next = poll_fn(|cx| Pin::new(&mut added).poll_next(cx));
+    let signal = timeout(Duration::from_secs(20), next).await.unwrap().unwrap();
+    assert_eq!(signal.args().unwrap().name, "new");
+}
+
+#[tokio::test]
 async fn a_client_that_stops_reading_holds_up_nobody() {
     let world = World::start(None);
     // It asks for signals, and reads nothing after that.
