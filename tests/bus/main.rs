@@ -7,8 +7,11 @@
 mod access;
 mod broker;
 mod calls;
+mod daemon;
 mod endpoints;
 mod fake;
 mod introspection;
 mod logs;
 mod signals;
+#[path = "../support/mod.rs"]
+mod support;

@@ -18,14 +18,14 @@ use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, Owned
 use super::broker::Broker;
 use super::fake::{G, MANAGER, WEB, World, add, alter};
 
-type Transition = (String, String, String, String, u32, OwnedObjectPath);
+pub type Transition = (String, String, String, String, u32, OwnedObjectPath);
 type Added = (OwnedObjectPath, HashMap<String, HashMap<String, OwnedVariant>>);
 
 /// The signals that a client hears.
-struct Ears(MessageStream);
+pub struct Ears(MessageStream);
 
 impl Ears {
-    async fn next(&mut self) -> Message {
+    pub async fn next(&mut self) -> Message {
         let next = async {
             loop {
                 let message = poll_fn(|cx| Pin::new(&mut self.0).poll_next(cx)).await;
@@ -56,7 +56,7 @@ impl Ears {
     }
 }
 
-async fn on_a_bus(client: &Connection) -> Ears {
+pub async fn on_a_bus(client: &Connection) -> Ears {
     let rule = MatchRule::builder().msg_type(Type::Signal).sender(types::BUS_NAME).build();
     Ears(MessageStream::for_match_rule(rule.unwrap(), client, None).await.unwrap())
 }
@@ -68,7 +68,7 @@ fn keys(properties: &HashMap<String, OwnedVariant>) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn on_a_bus_everybody_hears_what_changed() {
+pub async fn on_a_bus_everybody_hears_what_changed() {
     let broker = Broker::start();
     let world = World::start(Some(broker.bus()));
     world.hears("on the bus").await;
