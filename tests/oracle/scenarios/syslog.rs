@@ -77,7 +77,7 @@ fn of_the_daemon() {
         let last = messages.last().expect("one at least");
         let normal = world.normal();
         // The whole formatted line, its own time included, is the message.
-        let (head, line) = last.split_at(last.find("2").unwrap_or(0));
+        let (head, line) = last.split_at(last.find('2').unwrap_or(0));
         world.note("head", head);
         world.note("line", &normal.of(line.trim_end_matches(['\n', '\0'])));
         world.stop();
