@@ -1,2 +1,7 @@
-//! See the library.
-fn main() {}
+//! `supervisorctl`: see the library's `ctl`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    supervisor::ctl::main()
+}

@@ -28,7 +28,7 @@ mod load;
 pub mod options;
 mod path;
 mod program;
-mod py;
+pub(crate) mod py;
 mod reader;
 pub mod sample;
 pub mod search;

@@ -14,3 +14,4 @@ pub mod subreaper;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod user;
+pub mod watch;

@@ -1,0 +1,94 @@
+//! `version`, `shutdown`, `reload` and `open`: what concerns supervisord itself.
+
+use super::super::args::split_scheme;
+use super::super::client::CallError;
+use super::super::discover::Reason;
+use super::super::render::exit;
+use super::super::session::{Failure, Session};
+use super::{no_arguments, status};
+use crate::model::fault::FaultKind;
+
+/// `version` (C-268).
+pub(super) async fn version(session: &mut Session, args: &str) -> Result<(), Failure> {
+    if !no_arguments(session, "version", args)? {
+        return Ok(());
+    }
+    let Some(client) = session.upcheck().await? else { return Ok(()) };
+    let version = client.supervisor_version().await?;
+    session.out.line(&version)?;
+    Ok(())
+}
+
+/// `shutdown` (C-266).
+pub(super) async fn shutdown(session: &mut Session, args: &str) -> Result<(), Failure> {
+    if !no_arguments(session, "shutdown", args)? {
+        return Ok(());
+    }
+    let question = "Really shut the remote supervisord process down y/N? ";
+    if session.interactive && !session.confirm(question).await? {
+        return Ok(());
+    }
+    let client = match session.client().await {
+        Ok(client) => client,
+        Err(Failure::Unreachable(error))
+            if matches!(error.last.reason, Reason::Refused | Reason::NoFile) =>
+        {
+            let last = &error.last;
+            let line = format!("ERROR: {} {} (already shut down?)", last.url, last.reason);
+            session.out.line(&line)?;
+            session.exit = exit::GENERIC;
+            session.explain(&error)?;
+            return Ok(());
+        }
+        Err(failure) => return Err(failure),
+    };
+    match client.shutdown().await {
+        Ok(()) => session.out.line("Shut down")?,
+        Err(CallError::Fault(fault)) if fault.kind == FaultKind::ShutdownState => {
+            session.out.line("ERROR: already shutting down")?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// `reload` (C-267).
+pub(super) async fn reload(session: &mut Session, args: &str) -> Result<(), Failure> {
+    if !no_arguments(session, "reload", args)? {
+        return Ok(());
+    }
+    let question = "Really restart the remote supervisord process y/N? ";
+    if session.interactive && !session.confirm(question).await? {
+        return Ok(());
+    }
+    let client = session.client().await?;
+    match client.restart().await {
+        Ok(()) => session.out.line("Restarted supervisord")?,
+        Err(CallError::Fault(fault)) if fault.kind == FaultKind::ShutdownState => {
+            session.out.line("ERROR: already shutting down")?;
+            session.exit = exit::GENERIC;
+        }
+        // Ours looks at the configuration before it stops anything.
+        Err(CallError::Fault(fault)) if fault.kind == FaultKind::CantReread => {
+            session.out.line(&format!("ERROR: {fault}"))?;
+            session.exit = exit::GENERIC;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// `open URL` (C-269).
+pub(super) async fn open(session: &mut Session, args: &str) -> Result<(), Failure> {
+    let known = |scheme: &str| matches!(scheme, "http" | "unix" | "dbus");
+    if !split_scheme(args).is_some_and(|(scheme, _)| known(&scheme)) {
+        session.out.line("ERROR: url must be http:// or unix://")?;
+        session.exit = exit::GENERIC;
+        return Ok(());
+    }
+    session.open(args.to_owned());
+    let before = session.exit;
+    status::status(session, "").await?;
+    session.exit = before;
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! Finds the daemon: an explicit URL; else the socket beside the pid file of the configuration;
+//! else the system bus, when the daemon there runs this same configuration; else `serverurl`.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use zbus::fdo;
+use zbus::proxy::CacheProperties;
+
+use super::args::split_scheme;
+use super::bus::{self, BusClient, PATIENCE};
+use super::client::{CallError, Client};
+use super::xmlrpc;
+use crate::config::settings::CtlSettings;
+use crate::dbus::proxy::{self, ManagerProxy};
+use crate::dbus::types::BUS_NAME;
+
+/// Why nothing answers at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no such socket (C-232).
+    NoFile,
+    /// Nobody listens there (C-231).
+    Refused,
+    /// This user may not connect.
+    Denied,
+    /// Something else, shown as `class` and `text`.
+    Other {
+        /// What kind of failure it is.
+        class: String,
+        /// The failure in words.
+        text: String,
+    },
+}
+
+/// One place that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The place.
+    pub url: String,
+    /// What came of it.
+    pub reason: Reason,
+    /// More about it, for a person.
+    pub note: String,
+}
+
+/// No daemon was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Every place that was tried; the last one is what the message is about.
+    pub attempts: Vec<Attempt>,
+    /// The last of them.
+    pub last: Attempt,
+    /// The configuration whose daemon was looked for.
+    pub config_file: Option<PathBuf>,
+}
+
+/// Knows where to look, and looks.
+pub struct Connector {
+    settings: CtlSettings,
+    explicit: RefCell<Option<String>>,
+}
+
+/// A place where a daemon may be.
+enum Place {
+    Peer(PathBuf),
+    System { config_file: Option<PathBuf> },
+    Session,
+    XmlRpc(String),
+    Unknown(String),
+}
+
+impl Connector {
+    /// Looks by these settings; `explicit` is the URL of `-s`, which wins over all of them.
+    #[must_use]
+    pub fn new(settings: CtlSettings, explicit: Option<String>) -> Self {
+        Self { settings, explicit: RefCell::new(explicit) }
+    }
+
+    /// What supervisorctl needs of the configuration.
+    #[must_use]
+    pub fn settings(&self) -> &CtlSettings {
+        &self.settings
+    }
+
+    /// Uses this URL from now on (C-269).
+    pub fn open(&self, url: String) {
+        self.explicit.replace(Some(url));
+    }
+
+    /// Connects to the first place where a daemon answers.
+    ///
+    /// # Errors
+    /// When none does.
+    pub async fn connect(&self) -> Result<Rc<dyn Client>, Unreachable> {
+        let mut attempts = Vec::new();
+        for place in self.places() {
+            match place.connect().await {
+                Ok(client) => return Ok(client),
+                Err(attempt) => attempts.push(attempt),
+            }
+        }
+        let last = attempts.last().cloned().unwrap_or_else(|| Attempt {
+            url: self.settings.serverurl.clone(),
+            reason: Reason::Refused,
+            note: String::new(),
+        });
+        Err(Unreachable { attempts, last, config_file: self.settings.config_file.clone() })
+    }
+
+    fn places(&self) -> Vec<Place> {
+        if let Some(url) = self.explicit.borrow().as_deref() {
+            return vec![Place::from_url(url)];
+        }
+        let mut places = Vec::new();
+        if !is_remote(&self.settings.serverurl) {
+            if let Some(pidfile) = &self.settings.pidfile {
+                places.push(Place::Peer(peer_socket(pidfile)));
+            }
+            if let Some(config_file) = &self.settings.config_file {
+                places.push(Place::System { config_file: Some(config_file.clone()) });
+            }
+        }
+        places.push(Place::from_url(&self.settings.serverurl));
+        places
+    }
+}
+
+/// The peer-to-peer socket that belongs to a pid file: `.pid` becomes `.bus`.
+#[must_use]
+pub fn peer_socket(pidfile: &Path) -> PathBuf {
+    if pidfile.extension().is_some_and(|extension| extension == "pid") {
+        pidfile.with_extension("bus")
+    } else {
+        let mut name = pidfile.as_os_str().to_owned();
+        name.push(".bus");
+        name.into()
+    }
+}
+
+/// Whether an `http://` URL names another machine: it is then used as it stands.
+fn is_remote(url: &str) -> bool {
+    match split_scheme(url) {
+        Some((scheme, rest)) if scheme == "http" => {
+            let (host, _) = xmlrpc::host_and_port(rest);
+            let own = nix::unistd::gethostname().ok();
+            let own = own.as_deref().and_then(|name| name.to_str());
+            !(host.is_empty()
+                || host == "localhost"
+                || host.starts_with("127.")
+                || own == Some(&host))
+        }
+        _ => false,
+    }
+}
+
+impl Place {
+    fn from_url(url: &str) -> Self {
+        match split_scheme(url) {
+            Some((scheme, "system")) if scheme == "dbus" => Self::System { config_file: None },
+            Some((scheme, "session")) if scheme == "dbus" => Self::Session,
+            Some((scheme, address)) if scheme == "dbus" => match unix_path(address) {
+                Some(path) => Self::Peer(path),
+                None => Self::Unknown(url.to_owned()),
+            },
+            Some((scheme, _)) if scheme == "http" || scheme == "unix" => {
+                Self::XmlRpc(url.to_owned())
+            }
+            _ => Self::Unknown(url.to_owned()),
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Peer(path) => format!("dbus:unix:path={}", path.display()),
+            Self::System { .. } => "dbus:system".to_owned(),
+            Self::Session => "dbus:session".to_owned(),
+            Self::XmlRpc(url) | Self::Unknown(url) => url.clone(),
+        }
+    }
+
+    async fn connect(&self) -> Result<Rc<dyn Client>, Attempt> {
+        let connected = tokio::time::timeout(PATIENCE, self.try_connect()).await;
+        connected
+            .unwrap_or_else(|_| Err((Reason::timed_out(), "does not answer".into())))
+            .map_err(|(reason, note)| Attempt { url: self.url(), reason, note })
+    }
+
+    async fn try_connect(&self) -> Result<Rc<dyn Client>, (Reason, String)> {
+        match self {
+            Self::Peer(path) => {
+                let connection = proxy::connect_p2p(path).await.map_err(Reason::of_zbus)?;
+                let manager = proxy::manager(&connection).await.map_err(Reason::of_zbus)?;
+                Ok(Rc::new(BusClient::new(self.url(), manager)))
+            }
+            Self::System { config_file } => {
+                let connection = zbus::Connection::system().await.map_err(Reason::of_zbus)?;
+                self.on_bus(&connection, config_file.as_deref()).await
+            }
+            Self::Session => {
+                let connection = zbus::Connection::session().await.map_err(Reason::of_zbus)?;
+                self.on_bus(&connection, None).await
+            }
+            Self::XmlRpc(url) => Err(xmlrpc::probe(url).await),
+            Self::Unknown(url) => Err((
+                Reason::Other {
+                    class: "<class 'ValueError'>".into(),
+                    text: format!("Unknown protocol for serverurl {url}"),
+                },
+                "dbus:system, dbus:session, dbus:unix:path=…, unix:// and http:// are known".into(),
+            )),
+        }
+    }
+
+    /// The daemon that owns the name on a bus. It is asked for under its unique name, so that
+    /// the bus never starts one for us.
+    async fn on_bus(
+        &self,
+        connection: &zbus::Connection,
+        config_file: Option<&Path>,
+    ) -> Result<Rc<dyn Client>, (Reason, String)> {
+        let bus = fdo::DBusProxy::builder(connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .map_err(Reason::of_zbus)?;
+        let name = zbus::names::BusName::try_from(BUS_NAME).map_err(Reason::of_zbus)?;
+        let owner = bus.get_name_owner(name).await.map_err(|error| match error {
+            fdo::Error::NameHasNoOwner(_) => {
+                (Reason::Refused, format!("nobody owns the name {BUS_NAME}"))
+            }
+            other => Reason::of_zbus(other.into()),
+        })?;
+        let manager = ManagerProxy::builder(connection)
+            .destination(owner)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .map_err(Reason::of_zbus)?;
+        let client = BusClient::new(self.url(), manager);
+        if let Some(ours) = config_file {
+            let facts = client.facts().await.map_err(Reason::of_call)?;
+            if !same_file(ours, Path::new(&facts.configuration_file)) {
+                let note = format!("the supervisord there runs {}", facts.configuration_file);
+                return Err((Reason::Refused, note));
+            }
+        }
+        Ok(Rc::new(client))
+    }
+}
+
+impl Reason {
+    fn timed_out() -> Self {
+        Self::Other {
+            class: "<class 'TimeoutError'>".into(),
+            text: "[Errno 110] Connection timed out".into(),
+        }
+    }
+
+    /// Why a connection could not be made.
+    #[must_use]
+    pub fn of_io(error: &io::Error) -> (Self, String) {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => Self::NoFile,
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::PermissionDenied => Self::Denied,
+            io::ErrorKind::TimedOut => Self::timed_out(),
+            _ => Self::Other { class: "<class 'OSError'>".into(), text: error.to_string() },
+        };
+        (reason, String::new())
+    }
+
+    fn of_zbus(error: zbus::Error) -> (Self, String) {
+        match error {
+            zbus::Error::InputOutput(error) | zbus::Error::Connection(error, _) => {
+                Self::of_io(&error)
+            }
+            zbus::Error::Handshake(text) => (Self::Denied, text),
+            other => Self::of_call(bus::call_error(other, "it")),
+        }
+    }
+
+    fn of_call(error: CallError) -> (Self, String) {
+        match error {
+            CallError::Fault(fault) => {
+                let class = "<class 'xmlrpc.client.Fault'>".into();
+                (Self::Other { class, text: fault.to_string() }, String::new())
+            }
+            CallError::Transport { class, text, hint } => (Self::Other { class, text }, hint),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFile => f.write_str("no such file"),
+            Self::Refused => f.write_str("refused connection"),
+            Self::Denied => f.write_str("permission denied"),
+            Self::Other { text, .. } => f.write_str(text),
+        }
+    }
+}
+
+/// The path in `unix:path=…`.
+fn unix_path(address: &str) -> Option<PathBuf> {
+    use zbus::address::Transport;
+    use zbus::address::transport::UnixSocket;
+    let address: zbus::Address = address.parse().ok()?;
+    match address.transport() {
+        Transport::Unix(unix) => match unix.path() {
+            UnixSocket::File(path) => Some(path.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn same_file(ours: &Path, theirs: &Path) -> bool {
+    let resolve = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    ours == theirs || resolve(ours) == resolve(theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_beside_the_pid_file() {
+        assert_eq!(
+            peer_socket(Path::new("/run/supervisord.pid")),
+            Path::new("/run/supervisord.bus")
+        );
+        assert_eq!(peer_socket(Path::new("/run/pid")), Path::new("/run/pid.bus"));
+        assert_eq!(peer_socket(Path::new("/run/a.b")), Path::new("/run/a.b.bus"));
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_used_as_it_stands() {
+        assert!(is_remote("http://db7:9001"));
+        assert!(is_remote("http://10.0.0.1/"));
+        for local in
+            ["http://localhost:9001", "http://127.0.0.1:9001", "http://:9001", "unix:///x", "x"]
+        {
+            assert!(!is_remote(local), "{local}");
+        }
+    }
+
+    #[test]
+    fn places_are_read_from_urls() {
+        for (url, shown) in [
+            ("dbus:system", "dbus:system"),
+            ("dbus:session", "dbus:session"),
+            ("dbus:unix:path=/a/b,guid=00112233445566778899aabbccddeeff", "dbus:unix:path=/a/b"),
+            ("http://x", "http://x"),
+        ] {
+            assert_eq!(Place::from_url(url).url(), shown);
+        }
+        assert!(matches!(Place::from_url("dbus:tcp:host=x"), Place::Unknown(_)));
+        assert!(matches!(Place::from_url("https://x"), Place::Unknown(_)));
+    }
+}
