@@ -37,10 +37,10 @@ pub async fn probe(url: &str) -> (Reason, String) {
         Ok(()) => (
             Reason::Other {
                 class: "<class 'NotImplementedError'>".into(),
-                text: format!("{url} speaks XML-RPC, and this build of supervisorctl D-Bus only"),
+                text: "it speaks XML-RPC, and this build of supervisorctl only D-Bus".into(),
             },
-            "somebody listens there, but it needs XML-RPC and this build speaks D-Bus only to a \
-             supervisord of its own version (-s dbus:system, -s dbus:unix:path=…)"
+            "a supervisord of this version is reached by its configuration, or with -s \
+             dbus:system or -s dbus:unix:path=…"
                 .into(),
         ),
     }

@@ -106,7 +106,7 @@ fn an_xml_rpc_server_is_recognised() {
     let _listener = UnixListener::bind(&path).unwrap();
     let (_other, config) = nobody(&format!("unix://{}", path.display()));
     let run = ctl(&config, &["version"]);
-    assert!(run.stdout.starts_with("error: ") && run.stdout.contains("D-Bus only"), "{run:?}");
+    assert!(run.stdout.starts_with("error: ") && run.stdout.contains("only D-Bus"), "{run:?}");
     assert_eq!((run.code, run.stdout.lines().count()), (Some(1), 1));
 }
 
