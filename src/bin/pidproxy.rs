@@ -1,2 +1,6 @@
-//! See the library.
-fn main() {}
+//! See [`supervisor::pidproxy`].
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    supervisor::pidproxy::main()
+}

@@ -47,7 +47,7 @@ const FOR_THE_DAEMON: [&str; 6] = [
 ];
 
 /// The PATH of a daemon that has none (C-196).
-const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
+pub const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
 
 impl Inheritance {
     /// This environment without what is meant for the daemon alone, and the soft and hard limit of
@@ -197,6 +197,7 @@ pub fn resolve(spec: &ProcessSpec, inheritance: &Inheritance) -> Result<Resolved
             umask: spec.umask,
             identity: spec.user.as_ref().and_then(|user| identity(user, inheritance)),
             nofile: inheritance.nofile,
+            own_group: true,
             stdin: Stdio::Pipe,
             stdout: Stdio::Pipe,
             stderr: if spec.redirect_stderr { Stderr::Stdout } else { Stderr::Own(Stdio::Pipe) },
@@ -264,14 +265,21 @@ fn words_and_program(
             .map(|(_, value)| OsStr::new(value))
             .or_else(|| inheritance.variable("PATH"))
             .unwrap_or(OsStr::new(DEFAULT_PATH));
-        search(name, path, directory)?
+        search(OsStr::new(name), path, directory)?
     };
     Ok((words, program))
 }
 
 /// The first file on the path that can be executed; where there is none, what is wrong with the
-/// first that exists (C-196, C-429).
-fn search(name: &str, path: &OsStr, directory: Option<&Path>) -> Result<PathBuf, CommandError> {
+/// first that exists (C-196, C-429). Relative entries are relative to the directory.
+///
+/// # Errors
+/// There is no such file, or none that can be executed.
+pub fn search(
+    name: &OsStr,
+    path: &OsStr,
+    directory: Option<&Path>,
+) -> Result<PathBuf, CommandError> {
     let mut problem = None;
     for entry in std::env::split_paths(path) {
         let candidate = entry.join(name);
@@ -281,12 +289,15 @@ fn search(name: &str, path: &OsStr, directory: Option<&Path>) -> Result<PathBuf,
             Err(other) => problem = problem.or(Some(other)),
         }
     }
-    Err(problem.unwrap_or_else(|| CommandError::NotFound(name.to_owned())))
+    Err(problem.unwrap_or_else(|| CommandError::NotFound(name.to_string_lossy().into_owned())))
 }
 
 /// Whether this file can be executed, with upstream's checks (C-198). A relative one is looked at
 /// from the child's directory, from where it will be executed (C-429).
-fn usable(program: &Path, directory: Option<&Path>) -> Result<(), CommandError> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn usable(program: &Path, directory: Option<&Path>) -> Result<(), CommandError> {
     let shown = || program.to_string_lossy().into_owned();
     let file = located(program, directory);
     let found = fs::metadata(&file).map_err(|_: io::Error| CommandError::NotFound(shown()))?;

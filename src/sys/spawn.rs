@@ -47,6 +47,8 @@ pub struct Plan {
     /// `RLIMIT_NOFILE` as soft and hard; none is the daemon's. The daemon raises its own, which
     /// must not reach children: old programs size tables and loops by it.
     pub nofile: Option<(rlim_t, rlim_t)>,
+    /// Whether it leads a process group of its own (C-202), or stays in the caller's.
+    pub own_group: bool,
     /// Its fd 0.
     pub stdin: Stdio,
     /// Its fd 1.
@@ -87,7 +89,7 @@ pub enum Stderr {
 /// A child that runs its program.
 #[derive(Debug)]
 pub struct Spawned {
-    /// Its pid, and the id of its process group (C-202).
+    /// Its pid, and the id of its process group when it has its own (C-202).
     pub pid: i32,
     /// A handle on it; none on a kernel before 5.2.
     pub pidfd: Option<OwnedFd>,
@@ -171,8 +173,8 @@ pub struct SpawnFailure {
     pub errno: Errno,
 }
 
-/// Starts a child in a process group of its own, with all signals at their defaults and none
-/// blocked (C-430), and no descriptors but 0, 1 and 2 (C-203).
+/// Starts a child with all signals at their defaults and none blocked (C-430), and no descriptors
+/// but 0, 1 and 2 (C-203).
 ///
 /// Blocks until the child executes its program: call it from a thread that may wait for a hung
 /// file system. Any number of threads may call it at once.

@@ -103,7 +103,7 @@ fn prepare_and_exec(job: &Job) -> (Stage, c_int) {
     // and arrays ending in a null. errno is that of the suspended thread.
     unsafe {
         default_signals();
-        if libc::setpgid(0, 0) != 0 {
+        if plan.own_group && libc::setpgid(0, 0) != 0 {
             return (Stage::ProcessGroup, errno());
         }
         for (target, fd) in [(0, job.fds[0]), (1, job.fds[1]), (2, job.fds[2])] {

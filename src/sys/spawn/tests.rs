@@ -28,6 +28,7 @@ fn plan(argv: &[&str]) -> Plan {
         umask: None,
         identity: None,
         nofile: None,
+        own_group: true,
         stdin: Stdio::Pipe,
         stdout: Stdio::Pipe,
         stderr: Stderr::Own(Stdio::Pipe),
@@ -179,12 +180,20 @@ fn a_daemon_without_standard_files_starts_children_all_the_same() {
 }
 
 #[test]
-fn a_child_leads_its_own_process_group_in_the_daemons_session() {
+fn a_child_leads_its_own_process_group_in_the_daemons_session_unless_told_otherwise() {
     // C-202
     let child = spawn(&shell("read line")).unwrap();
     let pid = nix::unistd::Pid::from_raw(child.pid);
     assert_eq!(nix::unistd::getpgid(Some(pid)), Ok(pid));
     assert_eq!(nix::unistd::getsid(Some(pid)), nix::unistd::getsid(None));
+    drop(child.stdin);
+    reap::wait(child.pid).unwrap();
+
+    let mut plan = shell("read line");
+    plan.own_group = false;
+    let child = spawn(&plan).unwrap();
+    let group = nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(child.pid)));
+    assert_eq!(group, nix::unistd::getpgid(None));
     drop(child.stdin);
     reap::wait(child.pid).unwrap();
 }
