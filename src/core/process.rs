@@ -1,7 +1,7 @@
 //! One process: its state machine (COMPAT section 3).
 //!
 //! A process has at most one live child. `pid` is set from the report of the spawn to the report
-//! of the exit; between asking for a spawn and its report, `spawning` is set. A timer is one
+//! of the exit; STARTING or STOPPING without a pid, its spawn is under way. A timer is one
 //! `deadline` whose meaning is given by the state: enter RUNNING (STARTING), try again (BACKOFF,
 //! and EXITED when a restart was put off), send SIGKILL (STOPPING).
 
@@ -45,7 +45,6 @@ pub struct Process {
     state: ProcessState,
     generation: Generation,
     pid: i32,
-    spawning: bool,
     deadline: Option<Mono>,
     /// Failed attempts in a row, `tries` in events (C-175, C-359).
     backoff: u32,
@@ -75,7 +74,6 @@ impl Process {
             state: Stopped,
             generation: 0,
             pid: 0,
-            spawning: false,
             deadline: None,
             backoff: 0,
             quick_runs: 0,
@@ -133,10 +131,10 @@ impl Process {
         }
     }
 
-    /// Whether nothing of it runs or is about to run.
+    /// Whether nothing of it is left: in UNKNOWN, a child may be.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.state.is_stopped() && self.pid == 0 && !self.spawning
+        self.state.is_stopped() && self.pid == 0
     }
 
     /// What readers see of it.
@@ -243,7 +241,6 @@ impl Process {
 
     /// Its child was made.
     pub fn spawned(&mut self, pid: i32, turn: &mut Turn) {
-        self.spawning = false;
         self.pid = pid;
         // A spawn may take long, and is no time that the program was up.
         self.started = Some((turn.now.mono, turn.now.wall));
@@ -260,7 +257,6 @@ impl Process {
 
     /// No child could be made (C-174).
     pub fn spawn_failed(&mut self, error: &str, generation: &mut Generation, turn: &mut Turn) {
-        self.spawning = false;
         self.spawn_error = error.into();
         turn.log_about(Level::Info, &self.spec.name, format!("spawnerr: {error}"));
         if self.state == Stopping {
@@ -359,7 +355,6 @@ impl Process {
     fn spawn(&mut self, generation: &mut Generation, turn: &mut Turn) {
         *generation += 1;
         self.generation = *generation;
-        self.spawning = true;
         self.start_queued = false;
         self.deadline = None;
         self.exit_code = None;

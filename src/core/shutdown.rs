@@ -10,7 +10,7 @@ use super::supervisor::Supervisor;
 use super::turn::Turn;
 use crate::model::record::Level;
 use crate::model::signal::Signal;
-use crate::model::state::{DaemonState, ProcessState};
+use crate::model::state::DaemonState;
 use crate::model::time::Mono;
 
 /// How often the log says what is waited for (C-150).
@@ -74,7 +74,7 @@ impl Supervisor {
     /// C-150).
     pub(super) fn advance_shutdown(&mut self, turn: &mut Turn) {
         let Some(mut shutdown) = self.shutdown.take() else { return };
-        while shutdown.current.as_deref().is_none_or(|group| self.is_group_settled(group)) {
+        while shutdown.current.as_deref().is_none_or(|group| self.is_group_stopped(group)) {
             let Some(group) = shutdown.groups.pop() else {
                 turn.act(Action::Exit(shutdown.kind));
                 return;
@@ -93,13 +93,11 @@ impl Supervisor {
         self.shutdown = Some(shutdown);
     }
 
-    fn is_group_settled(&self, group: &str) -> bool {
+    /// A process in UNKNOWN counts as stopped: it cannot be told to stop (C-188).
+    fn is_group_stopped(&self, group: &str) -> bool {
         let members = self.groups.get(group).map_or(&[][..], |group| &group.members);
-        // A process in UNKNOWN cannot be told to stop: it is not waited for (C-188).
-        members
-            .iter()
-            .filter_map(|key| self.processes.get(key))
-            .all(|process| process.is_settled() || process.state() == ProcessState::Unknown)
+        let mut processes = members.iter().filter_map(|key| self.processes.get(key));
+        processes.all(|process| process.state().is_stopped())
     }
 
     /// The names of the processes that are not stopped, in the order of activation.
