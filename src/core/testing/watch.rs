@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Child;
 use crate::core::action::Action;
 use crate::core::key::ProcKey;
+use crate::core::process::Process;
 use crate::core::request::Token;
 use crate::core::supervisor::Supervisor;
 use crate::model::event::Event;
@@ -114,6 +115,10 @@ impl Watch {
 
     pub fn after(&self, core: &Supervisor, snapshot: &Snapshot, children: &BTreeMap<i32, Child>) {
         core.check_indexes();
+        if core.state() == DaemonState::Running && core.waiting() == 0 {
+            let due = core.processes().filter_map(Process::deadline).min();
+            assert_eq!(core.next_deadline(), due, "a wake-up without a cause");
+        }
         assert_eq!(snapshot.state, core.state());
         assert_eq!(snapshot.processes.len(), core.processes().count());
         for process in core.processes() {
@@ -122,8 +127,22 @@ impl Watch {
             assert_eq!(process.state(), folded, "{name}: its state, and the fold of its events");
             let seen = snapshot.processes.get(name).expect("every process is in the picture");
             assert_eq!(**seen, process.snapshot(), "{name}: the picture is out of date");
+            self.goes_on(process, core);
             let pid = process.pid();
             assert!(pid == 0 || children.contains_key(&pid), "{name} has the pid of a dead child");
         }
+    }
+    /// What is not at rest waits for a report, for an exit or for a moment.
+    fn goes_on(&self, process: &Process, core: &Supervisor) {
+        let (state, child) = (process.state(), process.pid() != 0);
+        let spawning = self.spawning.contains(&process.key());
+        assert_eq!(spawning, matches!(state, Starting | Stopping) && !child, "{state}");
+        let timed = match state {
+            Starting | Stopping => child,
+            Backoff => core.state() == DaemonState::Running,
+            _ => false,
+        };
+        assert!(!timed || process.deadline().is_some(), "stuck in {state}");
+        assert_eq!(child, matches!(state, Starting | Stopping | Running | Unknown) && !spawning);
     }
 }

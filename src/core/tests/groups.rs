@@ -38,7 +38,10 @@ fn a_reread_changes_nothing_that_is_active() {
     world.run_ms(2000);
     world.forget_notes();
     let edited = program("edited", |spec| spec.command = "/bin/true".to_owned());
-    reread(&mut world, vec![plain("new"), plain("same"), edited]);
+    let changes = reread(&mut world, vec![plain("new"), plain("same"), edited]);
+    assert_eq!(changes.added, ["new".into()]);
+    assert_eq!(changes.changed, ["edited".into()]);
+    assert_eq!(changes.removed, ["z".into(), "a".into()], "in the order of activation");
     for name in ["z", "same", "a", "edited"] {
         assert_eq!(world.state(name), Running);
     }
@@ -133,7 +136,8 @@ fn an_update_touches_only_what_changed() {
     world.run_ms(2000);
     let kept = world.pid("keep");
     let edited = program("edit", |spec| spec.startsecs = 7);
-    reread(&mut world, vec![plain("keep"), edited]);
+    let changes = reread(&mut world, vec![plain("keep"), edited]);
+    assert_eq!((changes.added.len(), changes.changed.len(), changes.removed.len()), (0, 1, 0));
     world.stop_nowait("edit").unwrap();
     world.start_nowait("edit").unwrap();
     assert_eq!(world.process("edit").spec().startsecs, 1, "until it is added again");

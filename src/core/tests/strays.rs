@@ -1,13 +1,14 @@
 //! News that concerns nobody any more.
 
-use crate::core::action::Input;
+use crate::core::action::{Action, Input};
 use crate::core::key::ProcKey;
 use crate::core::request::{Request, Token};
-use crate::core::testing::World;
 use crate::core::testing::build::plain;
+use crate::core::testing::{World, scope};
 use crate::model::exit::ExitStatus;
 use crate::model::signal::Signal;
 use crate::model::state::ProcessState::{Running, Starting};
+use crate::model::time::Now;
 
 #[test]
 fn unknown_pids_are_reaped_with_a_word() {
@@ -91,4 +92,29 @@ fn a_restart_that_nobody_asked_for_any_more_is_dropped() {
     assert_eq!(world.lines(), Vec::<String>::new());
     world.run_ms(100);
     assert_eq!(world.exit, Some(crate::core::action::ExitKind::Shutdown));
+}
+
+#[test]
+fn a_client_whose_signal_was_not_reported_yet_is_answered_when_the_group_goes() {
+    // Every token is answered exactly once.
+    let mut core = World::running(plain("a")).core;
+    let now = Now::default();
+    let ask = |token, request| Input::Request { token: Token(token), request };
+    let (scope, signal) = (scope("a"), Signal::KILL);
+    core.handle(ask(1, Request::Stop { scope: scope.clone(), wait: false }), now);
+    core.handle(ask(2, Request::Signal { scope, signal }), now);
+    let process = core.processes().next().unwrap();
+    let (key, pid) = (process.key(), process.pid());
+    core.handle(Input::Exited { pid, status: ExitStatus::Code(0) }, now);
+    let answered = |actions: Vec<Action>| {
+        let tokens = actions.into_iter().filter_map(|action| match action {
+            Action::Reply { token, .. } => Some(token.0),
+            _ => None,
+        });
+        tokens.collect::<Vec<u64>>()
+    };
+    assert_eq!(answered(core.handle(ask(3, Request::RemoveGroup("a".into())), now)), [2, 3]);
+    let token = Some(Token(2));
+    let report = Input::Signalled { key, generation: 1, token, outcome: Ok(()) };
+    assert!(answered(core.handle(report, now)).is_empty());
 }
