@@ -265,8 +265,8 @@ impl Supervisor {
                     process.exited(status, generations, turn);
                 });
             }
-            // Not ours: an orphan that was given to us (C-138).
-            None => turn.log(Level::Info, format!("reaped unknown pid {pid} ({status})")),
+            // Not ours: an orphan that was given to us (C-138). With a subreaper there are many: quietly.
+            None => turn.log(Level::Debug, format!("reaped unknown pid {pid} ({status})")),
         }
     }
 

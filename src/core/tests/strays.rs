@@ -20,8 +20,8 @@ fn unknown_pids_are_reaped_with_a_word() {
     assert_eq!(
         world.lines(),
         [
-            "INFO reaped unknown pid 4711 (exit status 0)",
-            "INFO reaped unknown pid 4712 (terminated by SIGKILL)",
+            "DEBG reaped unknown pid 4711 (exit status 0)",
+            "DEBG reaped unknown pid 4712 (terminated by SIGKILL)",
         ]
     );
     assert_eq!(world.state("a"), Running);
