@@ -7,7 +7,6 @@
 //! `docs/architecture.md` tells the whole story.
 
 pub mod api;
-pub mod cli;
 pub mod config;
 pub mod core;
 pub mod ctl;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The layer of each top-level module. A module uses its own layer and those below.
-const LAYERS: [(&str, u8); 12] = [
+const LAYERS: [(&str, u8); 11] = [
     ("model", 0),
     ("config", 1),
     ("core", 1),
@@ -14,7 +14,6 @@ const LAYERS: [(&str, u8); 12] = [
     ("api", 3),
     ("dbus", 3),
     ("daemon", 4),
-    ("cli", 4),
     ("ctl", 4),
     ("pidproxy", 4),
 ];

@@ -15,7 +15,8 @@ pub const FLAGS: &[Flag] = &[
     Flag::switch(Some('n'), "nodaemon"),
     Flag::switch(Some('s'), "silent"),
     Flag::switch(Some('k'), "nocleanup"),
-    Flag::switch(Some('t'), "strip_ansi"),
+    Flag::switch(Some('t'), "test-config"),
+    Flag::switch(None, "strip_ansi"),
     Flag::value(Some('u'), "user"),
     Flag::value(Some('m'), "umask"),
     Flag::value(Some('d'), "directory"),
@@ -83,6 +84,8 @@ pub enum Invocation {
     Help,
     /// Show the version.
     Version,
+    /// Say whether the configuration is valid. Upstream's `-t` is `--strip_ansi`.
+    Test(Box<Overrides>),
     /// Run, with these values.
     Run(Box<Overrides>),
 }
@@ -100,11 +103,13 @@ pub fn parse(argv0: &str, args: &[String], host: &dyn Host) -> Result<Invocation
     }
     let mut overrides = Overrides { argv0: argv0.to_owned(), ..Overrides::default() };
     let mut seen = Vec::new();
+    let mut test = false;
     for given in options {
         match given.flag.long {
             "help" | "" => return Ok(Invocation::Help),
             "version" => return Ok(Invocation::Version),
             name => {
+                test |= name == "test-config";
                 overrides.set(name, &given.value, host).map_err(|message| {
                     format!("invalid value for {} {}: {message}", given.typed, repr(&given.value))
                 })?;
@@ -115,7 +120,8 @@ pub fn parse(argv0: &str, args: &[String], host: &dyn Host) -> Result<Invocation
             }
         }
     }
-    Ok(Invocation::Run(Box::new(overrides)))
+    let overrides = Box::new(overrides);
+    Ok(if test { Invocation::Test(overrides) } else { Invocation::Run(overrides) })
 }
 
 impl Overrides {
@@ -185,7 +191,8 @@ mod tests {
     fn every_flag_has_its_value() {
         // C-116, C-117
         let all = overrides(&[
-            "-nskt",
+            "-nsk",
+            "--strip_ansi",
             "-c",
             "x",
             "-u",
@@ -238,6 +245,14 @@ mod tests {
                 minprocs: Some(4),
             }
         );
+    }
+
+    #[test]
+    fn a_test_of_the_configuration_is_asked_for() {
+        for flag in ["-t", "--test-config"] {
+            let asked = read(&["-c", "x", flag]);
+            assert!(matches!(&asked, Ok(Invocation::Test(o)) if !o.strip_ansi), "{asked:?}");
+        }
     }
 
     #[test]

@@ -1,26 +1,9 @@
-//! The command line of supervisord (C-115 to C-117).
+//! What the help, and later completions and man page, say of supervisord's command line (C-115
+//! to C-117). Reading it is `config::flags`.
 
 use clap::{Arg, ArgAction, Command, ValueHint};
 
-use crate::cli::getopt;
-use crate::config::Overrides;
-use crate::config::host::Host;
-use crate::model::text::repr;
-
-/// What the command line asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Invocation {
-    /// Show the help.
-    Help,
-    /// Show the version.
-    Version,
-    /// Say whether the configuration is valid.
-    Test(Box<Overrides>),
-    /// Run.
-    Run(Box<Overrides>),
-}
-
-/// The flags, for parsing, help, completions and the man page.
+/// The flags, for the help, completions and the man page.
 #[must_use]
 pub fn definition() -> Command {
     let switch = |id: &'static str, help: &'static str| {
@@ -93,35 +76,27 @@ pub fn help() -> String {
     definition().render_help().to_string()
 }
 
-/// Reads the command line, without the name of the program. In the order of the arguments, the
-/// first that fails or asks for information decides.
-///
-/// # Errors
-/// Upstream's text, to be shown as a usage error (C-022 to C-025).
-pub fn parse(program: &str, words: &[String], host: &dyn Host) -> Result<Invocation, String> {
-    let (options, rest) = getopt::parse(&definition(), words)?;
-    if !rest.is_empty() {
-        let shown: Vec<String> = rest.iter().map(|word| repr(word)).collect();
-        return Err(format!("positional arguments are not supported: [{}]", shown.join(", ")));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::flags::FLAGS;
+
+    #[test]
+    fn the_help_tells_every_flag_that_is_read() {
+        // C-116, C-117
+        let definition = definition();
+        let mut told: Vec<(Option<char>, &str)> = definition
+            .get_arguments()
+            .map(|arg| (arg.get_short(), arg.get_long().unwrap_or_default()))
+            .collect();
+        let mut read: Vec<(Option<char>, &str)> = FLAGS
+            .iter()
+            .filter(|flag| !flag.long.is_empty())
+            .map(|flag| (flag.short, flag.long))
+            .collect();
+        told.sort_unstable();
+        read.sort_unstable();
+        assert_eq!(told, read);
+        assert!(definition.get_arguments().all(|arg| arg.get_help().is_some()));
     }
-    let mut overrides = Overrides { argv0: program.to_owned(), ..Overrides::default() };
-    let mut seen = Vec::new();
-    let mut test = false;
-    for option in options {
-        let value = option.value.unwrap_or_default();
-        match option.id.as_str() {
-            "help" => return Ok(Invocation::Help),
-            "version" => return Ok(Invocation::Version),
-            "test" => test = true,
-            name => overrides.set(name, &value, host).map_err(|text| {
-                format!("invalid value for {} {}: {text}", option.spelled, repr(&value))
-            })?,
-        }
-        if seen.contains(&option.id) {
-            return Err(format!("conflicting command line option {}", repr(&option.spelled)));
-        }
-        seen.push(option.id);
-    }
-    let overrides = Box::new(overrides);
-    Ok(if test { Invocation::Test(overrides) } else { Invocation::Run(overrides) })
 }

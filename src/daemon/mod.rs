@@ -4,18 +4,16 @@
 //! plane and the front ends end and are made again from the new configuration; the process id and
 //! the socket of the bus stay (C-390).
 
-mod args;
+pub mod args;
 mod incarnation;
 mod startup;
 
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::config::flags::{self, Invocation};
 use crate::sys::host::RealHost;
-use args::Invocation;
 use startup::StartError;
-
-pub use args::definition;
 
 /// The entry of `supervisord`: exit code 0 after a shutdown, 2 for a usage error, 1 when it
 /// could not start for another reason (C-120).
@@ -23,7 +21,7 @@ pub fn main() -> ExitCode {
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let program = words.next().unwrap_or_else(|| "supervisord".to_owned());
     let words: Vec<String> = words.collect();
-    let outcome = match args::parse(&program, &words, &host()) {
+    let outcome = match flags::parse(&program, &words, &host()) {
         Ok(Invocation::Help) => return print(&args::help()),
         Ok(Invocation::Version) => return print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Invocation::Test(overrides)) => startup::test_configuration(&overrides),
