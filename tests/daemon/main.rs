@@ -8,3 +8,4 @@ mod control;
 mod lifecycle;
 mod logs;
 mod scale;
+mod surprises;
