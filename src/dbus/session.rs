@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_core::Stream;
@@ -26,10 +27,11 @@ const MAX_IN_FLIGHT: usize = 64;
 /// the call is refused.
 pub(super) async fn serve(
     context: Arc<Context>,
-    mut stream: MessageStream,
+    stream: MessageStream,
     mut stop: watch::Receiver<bool>,
 ) {
     let connection = Connection::from(&stream);
+    let mut stream = pin!(stream);
     let mut calls = Calls { context, connection, tasks: JoinSet::new(), pending: HashMap::new() };
     let broker = calls.connection.is_bus();
     loop {
@@ -37,7 +39,7 @@ pub(super) async fn serve(
         tokio::select! {
             () = stopping(&mut stop) => break,
             Some(ended) = calls.tasks.join_next_with_id() => calls.ended(ended).await,
-            message = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)), if has_room => {
+            message = poll_fn(|cx| stream.as_mut().poll_next(cx)), if has_room => {
                 match message {
                     Some(Ok(message)) => calls.begin(message).await,
                     // Nobody is there to be answered.
