@@ -7,7 +7,8 @@ use supervisor::dbus::types::ProcessRow;
 
 use super::broker::{Broker, Whom};
 use super::fake::{MANAGER, WEB};
-use super::support::daemon::{Daemon, HEAD, SUPERVISORD, command};
+use super::support::daemon::{Daemon, HEAD, SUPERVISORCTL, SUPERVISORD, command};
+use super::support::process::run;
 use super::support::scratch::Scratch;
 
 const PROGRAMS: &str = "\
@@ -176,4 +177,18 @@ fn transitions_are_heard_on_the_bus() {
         }
         assert_eq!(heard, ["RUNNING-STOPPING", "STOPPING-STOPPED"]);
     });
+}
+
+#[test]
+fn supervisorctl_finds_the_daemon_on_the_system_bus() {
+    let broker = Broker::start();
+    let scratch = Scratch::new();
+    let daemon = start(&broker, &scratch);
+    daemon.expect_log("as org.supervisord.Supervisor1");
+    let mut client = command(SUPERVISORCTL, std::path::Path::new("/"));
+    client
+        .args(["-s", "dbus:system", "status", "web"])
+        .env("DBUS_SYSTEM_BUS_ADDRESS", &broker.address);
+    let output = run(&mut client);
+    assert!(output.stdout.starts_with("web  "), "{output:?}");
 }
