@@ -1,5 +1,7 @@
 //! Python's reading of plain text, where a configuration depends on it.
 
+pub(crate) use crate::model::text::repr;
+
 /// Python's `str.isspace` for one character.
 pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
@@ -13,44 +15,6 @@ pub(crate) fn strip(text: &str) -> &str {
 /// Python's `str.rstrip`.
 pub(crate) fn strip_end(text: &str) -> &str {
     text.trim_end_matches(is_space)
-}
-
-/// Python's `repr` of a string, as upstream's messages quote values (C-017, C-021).
-pub(crate) fn repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(quote);
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c == quote => out.extend(['\\', c]),
-            c if is_printable(c) => out.push(c),
-            c => out += &escape(c),
-        }
-    }
-    out.push(quote);
-    out
-}
-
-/// The shortest escape that Python has for a character.
-fn escape(c: char) -> String {
-    match c as u32 {
-        n @ ..=0xff => format!("\\x{n:02x}"),
-        n @ ..=0xffff => format!("\\u{n:04x}"),
-        n => format!("\\U{n:08x}"),
-    }
-}
-
-/// Python's `str.isprintable` for one character. Rust's own escaping follows the same Unicode
-/// categories; the letter before keeps combining marks as they are.
-fn is_printable(c: char) -> bool {
-    match c {
-        ' '..='~' => true,
-        _ => format!("a{c}").escape_debug().eq(['a', c]),
-    }
 }
 
 /// Python's `int(text, base)` for base 8 and 10: blanks around it, a sign, single underscores
@@ -83,21 +47,6 @@ pub(crate) fn int(text: &str, base: u32) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_quoted_as_python_quotes_it() {
-        for (text, quoted) in [
-            ("a", "'a'"),
-            ("it's", "\"it's\""),
-            ("it's \"x\"", "'it\\'s \"x\"'"),
-            ("a\tb\n\\", "'a\\tb\\n\\\\'"),
-            ("\u{feff}[x]", "'\\ufeff[x]'"),
-            ("\u{7f}\u{a0}\u{1b}", "'\\x7f\\xa0\\x1b'"),
-            ("grün e\u{301}", "'grün e\u{301}'"),
-        ] {
-            assert_eq!(repr(text), quoted);
-        }
-    }
 
     #[test]
     fn integers_are_read_as_python_reads_them() {

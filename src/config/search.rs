@@ -3,11 +3,6 @@
 use super::host::Host;
 use super::path::{dirname, join};
 
-/// What `supervisord` says on standard error when root lets it search (C-004).
-pub const ROOT_WARNING: &str = "Supervisord is running as root and searches for its configuration \
-     file in default places, the working directory among them; name the file with -c and an \
-     absolute path to be sure that it is yours.";
-
 /// The paths that are tried, in order, as they are told to the user. They depend on where the
 /// program is: `argv0` is not resolved.
 #[must_use]
