@@ -88,7 +88,7 @@ impl Prepared {
             self.records.push(Record::new(Level::Info, line));
             let daemonized = daemonize::daemonize(daemon.directory.as_deref(), daemon.umask)
                 .map_err(|error| StartError::Failed(error.to_string()))?;
-            self.records.extend(daemonized.notes);
+            self.records.extend(daemonized.note);
             ready = Some(daemonized.ready);
         }
         let bus = self.bus.take();

@@ -36,8 +36,8 @@ pub enum DaemonizeError {
 /// The daemon, in the background.
 #[derive(Debug)]
 pub struct Daemonized {
-    /// What to log (C-128).
-    pub notes: Vec<Record>,
+    /// What became of the change of the directory (C-128).
+    pub note: Option<Record>,
     /// To be used when the daemon is ready.
     pub ready: Ready,
 }
@@ -86,14 +86,13 @@ pub fn daemonize(directory: Option<&Path>, mask: u32) -> Result<Daemonized, Daem
         }
         ForkResult::Child => {
             drop(waiting);
-            let mut notes = vec![Record::new(Level::Info, "daemonizing the supervisord process")];
-            notes.extend(directory.map(change_directory));
+            let note = directory.map(change_directory);
             nix::unistd::dup2_stdin(&null).map_err(refused("dup2"))?;
             nix::unistd::dup2_stdout(&null).map_err(refused("dup2"))?;
             nix::unistd::dup2_stderr(&null).map_err(refused("dup2"))?;
             setsid().map_err(refused("setsid"))?;
             umask(Mode::from_bits_truncate(mask));
-            Ok(Daemonized { notes, ready: Ready(ready) })
+            Ok(Daemonized { note, ready: Ready(ready) })
         }
     }
 }
@@ -185,15 +184,14 @@ mod tests {
             let own_session = nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
             let mask = umask(Mode::empty()).bits();
             let _ = writeln!(findings, "{own_session} {mask:o}");
-            for note in daemonized.notes {
-                let _ = writeln!(findings, "{} {}", note.level, note.text);
-            }
+            let note = daemonized.note.unwrap();
+            let _ = writeln!(findings, "{} {}", note.level, note.text);
             7
         });
         assert_eq!(
             text,
             "/usr\n/dev/null\n/dev/null\n/dev/null\ntrue 37\n\
-             INFO daemonizing the supervisord process\nINFO set current directory: '/usr'\n"
+             INFO set current directory: '/usr'\n"
         );
         assert_eq!(status, ExitStatus::Code(0), "the foreground process saw it ready");
     }
@@ -206,7 +204,7 @@ mod tests {
             return;
         }
         let (text, status) = background(Path::new("/nonexistent"), |daemonized, mut findings| {
-            let _ = writeln!(findings, "{}", daemonized.notes[1].text);
+            let _ = writeln!(findings, "{}", daemonized.note.unwrap().text);
             2
         });
         assert_eq!(
