@@ -9,9 +9,12 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-/// The rows of what is built, and those about improvements. The others stand in the page's
-/// introduction: they come with a later version.
-const ROWS: [RangeInclusive<u16>; 3] = [1..=277, 373..=398, 406..=449];
+/// The rows of what is built. The others stand in the page's introduction: they come with a later
+/// version.
+const ROWS: [RangeInclusive<u16>; 2] = [1..=277, 373..=398];
+
+/// The rows about improvements: a test that holds one holds a difference.
+const IMPROVEMENTS: RangeInclusive<u16> = 406..=449;
 
 /// What a cell says of a row that no test holds, or that is not as it was.
 const REASONS: [&str; 2] = ["differs:", "not yet:"];
@@ -26,7 +29,7 @@ struct Row {
 
 #[test]
 fn every_row_stands_once_with_a_test_or_a_reason() {
-    let mut left: BTreeSet<u16> = ROWS.into_iter().flatten().collect();
+    let mut left: BTreeSet<u16> = ROWS.into_iter().flatten().chain(IMPROVEMENTS).collect();
     for row in page() {
         assert!(left.remove(&row.id), "C-{:03} stands twice, or belongs elsewhere", row.id);
         let reason = row.reason.as_deref();

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod background;
 mod configuration;
 mod control;
 mod lifecycle;

@@ -12,6 +12,7 @@ fn sleepers(count: usize) -> String {
     )
 }
 
+// C-192: far more ends at once than are taken in a turn.
 #[test]
 fn a_thousand_programs_start_and_stop() {
     let scratch = Scratch::new();
@@ -28,6 +29,7 @@ fn a_thousand_programs_start_and_stop() {
     assert_eq!(daemon.stop().code, 0);
 }
 
+// C-146: there is no tick.
 #[test]
 fn an_idle_daemon_does_not_wake_up() {
     let scratch = Scratch::new();

@@ -323,7 +323,7 @@ fn clear() {
     });
 }
 
-/// C-237, C-270: fg.
+/// C-270: fg.
 #[test]
 fn foreground() {
     compare(|world| {
