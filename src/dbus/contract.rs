@@ -205,6 +205,7 @@ mod tests {
         assert_eq!(method.action, Some("read-logs"));
         assert_eq!((method.input.as_str(), method.output.as_str()), ("ssxx", "ayxb"));
         let process = contract.interface(PROCESS).unwrap();
+        // C-446: 64 bits.
         assert_eq!(process.properties["StartTime"].signature, "t");
         assert!(process.properties["State"].emits_changed);
         assert!(!process.properties["Description"].emits_changed);

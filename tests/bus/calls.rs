@@ -176,6 +176,7 @@ async fn faults_come_by_name_with_their_detail() {
 
 #[tokio::test]
 async fn what_is_not_in_the_contract_is_refused_by_standard_names() {
+    // C-436
     let broker = Broker::start();
     let world = World::start(Some(broker.bus()));
     world.hears("on the bus").await;

@@ -5,7 +5,7 @@ use crate::run::supervisorctl;
 
 #[test]
 fn tail_shows_the_end_of_a_log_byte_for_byte() {
-    // C-254
+    // C-254, C-434, C-435
     let fake = Fake::start()
         .on("ReadProcessLog cat stdout -1600 0", Reply::Bytes(b"\xff\x00\x1b[1m"))
         .on("ReadProcessLog g:a stderr -5 0", Reply::Bytes(b"12345"))

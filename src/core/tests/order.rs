@@ -39,7 +39,7 @@ fn the_daemon_starts_groups_by_priority_and_members_as_listed() {
 
 #[test]
 fn clients_start_and_stop_by_ascending_priority() {
-    // C-216, C-217
+    // C-216, C-217, C-449
     let mut world = World::booted(groups(false));
     world.start("*");
     assert_eq!(world.spawned(), BY_PRIORITY);

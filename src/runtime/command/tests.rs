@@ -194,7 +194,7 @@ fn a_relative_command_is_looked_for_where_it_will_run() {
 
 #[test]
 fn the_environment_is_the_daemons_then_supervisors_then_the_configured() {
-    // C-208, C-209, C-210
+    // C-208, C-209, C-210, C-449
     let daemon = inheritance(&[
         ("PATH", "/usr/bin:/bin"),
         ("A", "daemon"),
