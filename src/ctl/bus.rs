@@ -212,6 +212,11 @@ impl Client for BusClient {
         &self.url
     }
 
+    async fn close(&self) {
+        // Whether the other side heard of it does not matter.
+        let _ = self.manager.inner().connection().clone().close().await;
+    }
+
     async fn api_version(&self) -> Result<String, CallError> {
         Ok(self.refuse_in_shutdown().await?.api_version)
     }

@@ -120,6 +120,9 @@ pub trait Client {
     /// Where the daemon is, as messages name it.
     fn url(&self) -> &str;
 
+    /// Ends the connection; there are no calls after this.
+    async fn close(&self);
+
     /// The version of the API it speaks. Fails with `SHUTDOWN_STATE` while the daemon stops,
     /// as upstream's up-check does (C-230, C-238).
     async fn api_version(&self) -> Result<String, CallError>;

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::client::{CallError, Client};
 use super::discover::{Connector, Reason, Unreachable};
 use super::input::Lines;
@@ -51,8 +53,7 @@ pub struct Session {
     pub exit: u8,
     /// Ask before what cannot be undone.
     pub interactive: bool,
-    /// Set by a command that handles Ctrl-C itself.
-    pub interrupt_claimed: Rc<Cell<bool>>,
+    interrupts_claimed: Rc<Cell<bool>>,
     connector: Rc<Connector>,
     client: Option<Rc<dyn Client>>,
 }
@@ -67,7 +68,7 @@ impl Session {
             editor: None,
             exit: exit::SUCCESS,
             interactive,
-            interrupt_claimed: Rc::default(),
+            interrupts_claimed: Rc::default(),
             connector,
             client: None,
         }
@@ -80,8 +81,34 @@ impl Session {
     }
 
     /// Closes the connection: a shell may sit at its prompt while the daemon restarts.
-    pub fn disconnect(&mut self) {
-        self.client = None;
+    pub async fn disconnect(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.close().await;
+        }
+    }
+
+    /// Takes Ctrl-C over for the rest of the command.
+    ///
+    /// # Errors
+    /// When the system has no room for another signal handler.
+    pub fn claim_interrupts(&mut self) -> io::Result<Signal> {
+        self.interrupts_claimed.set(true);
+        signal(SignalKind::interrupt())
+    }
+
+    /// A new command begins: resolves with the first Ctrl-C that no command takes over.
+    pub fn unclaimed_interrupt(&self) -> impl Future<Output = ()> + use<> {
+        self.interrupts_claimed.set(false);
+        let claimed = self.interrupts_claimed.clone();
+        async move {
+            loop {
+                // Where it cannot be caught, it ends the program.
+                let _ = tokio::signal::ctrl_c().await;
+                if !claimed.get() {
+                    return;
+                }
+            }
+        }
     }
 
     /// The daemon.

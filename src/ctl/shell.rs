@@ -64,7 +64,6 @@ fn converse(runtime: &Runtime, session: &mut Session, prompt: &str) -> io::Resul
         if runtime.block_on(interruptible(session, &line))? == Flow::Quit {
             return Ok(());
         }
-        session.disconnect();
         let next = match &mut session.editor {
             Some(editor) => editor.line(prompt)?,
             None => runtime.block_on(plain_line(session, prompt))?,
@@ -73,22 +72,17 @@ fn converse(runtime: &Runtime, session: &mut Session, prompt: &str) -> io::Resul
     }
 }
 
-/// A command, which Ctrl-C ends unless it handles that itself.
+/// A command, which Ctrl-C ends unless it handles that itself. The connection is closed after
+/// it.
 async fn interruptible(session: &mut Session, line: &str) -> io::Result<Flow> {
-    session.interrupt_claimed.set(false);
-    let claimed = session.interrupt_claimed.clone();
-    tokio::select! {
+    let interrupt = session.unclaimed_interrupt();
+    let flow = tokio::select! {
         biased;
-        flow = execute(session, line) => flow,
-        () = async {
-            loop {
-                let _ = tokio::signal::ctrl_c().await;
-                if !claimed.get() {
-                    return;
-                }
-            }
-        } => Err(io::ErrorKind::Interrupted.into()),
-    }
+        flow = execute(session, line) => flow?,
+        () = interrupt => return Err(io::ErrorKind::Interrupted.into()),
+    };
+    session.disconnect().await;
+    Ok(flow)
 }
 
 /// A line where there is no terminal: the prompt is written all the same, as upstream does.

@@ -44,7 +44,7 @@ pub(super) async fn fg(session: &mut Session, args: &str) -> Result<(), Failure>
     if process.state != ProcessState::Running {
         return refuse(session, "ERROR: process not running");
     }
-    session.interrupt_claimed.set(true);
+    let mut interrupts = session.claim_interrupts()?;
     session.out.line(BANNER)?;
     session.out.flush()?;
 
@@ -56,7 +56,7 @@ pub(super) async fn fg(session: &mut Session, args: &str) -> Result<(), Failure>
             biased;
             chunk = stdout.next() => print(session, chunk)?,
             chunk = stderr.next() => print(session, chunk)?,
-            _ = tokio::signal::ctrl_c() => break None,
+            _ = interrupts.recv() => break None,
             change = changes.next() => match change {
                 Some(change) if change.name == process.name
                     && change.to != Some(ProcessState::Running) =>

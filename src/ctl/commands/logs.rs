@@ -124,7 +124,7 @@ fn log_problem(fault: &Fault) -> Option<&'static str> {
 
 /// Follows a log until Ctrl-C, the end of the daemon, or that of our reader (C-256).
 async fn follow(session: &mut Session, client: &dyn Client, log: Log<'_>) -> Result<(), Failure> {
-    session.interrupt_claimed.set(true);
+    let mut interrupts = session.claim_interrupts()?;
     session.out.line(BANNER)?;
     session.out.flush()?;
     let mut reader = match client.follow_log(log).await {
@@ -147,7 +147,7 @@ async fn follow(session: &mut Session, client: &dyn Client, log: Log<'_>) -> Res
                 }
                 None => return Ok(()),
             },
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 session.out.line("")?;
                 return Ok(());
             }
