@@ -7,7 +7,10 @@ mod fake;
 mod flags;
 mod foreground;
 mod logs;
+mod real;
 mod run;
 mod server;
 mod shell;
+#[path = "../support/mod.rs"]
+mod support;
 mod terminal;
