@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 
 use super::{Api, bounds};
+use crate::config::diff;
 use crate::config::settings::Settings;
-use crate::core::request::{Changes, Reply, Request};
+use crate::core::request::{Changes, Reply, Request, Scope};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::name::ProcessName;
 use crate::model::spec::{GroupSpec, ProcessSpec};
 
 /// One process of the configuration as last read.
@@ -22,8 +25,7 @@ pub struct Configured {
 }
 
 impl Api {
-    /// The configuration as last read, by group and name (C-259). `getAllConfigInfo` sorts by
-    /// process name alone (C-310).
+    /// The configuration as last read, by the names of the processes (C-259, C-310).
     #[must_use]
     pub fn configuration(&self) -> Vec<Configured> {
         let snapshot = self.snapshot();
@@ -39,7 +41,11 @@ impl Api {
                 })
             })
             .collect();
-        all.sort_by(|a, b| a.process.name.cmp(&b.process.name));
+        let by_name = |one: &Configured| {
+            let name = &one.process.name;
+            (name.process.clone(), name.group.clone())
+        };
+        all.sort_by_cached_key(by_name);
         all
     }
 
@@ -75,6 +81,39 @@ impl Api {
         self.gate()?;
         bounds::target(name)?;
         self.engine().ask(Request::RemoveGroup(name.into())).await.map(drop)
+    }
+
+    /// Makes an active group what the configuration as last read says. Only processes that are
+    /// configured differently now, or no more, are stopped for it.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE, BAD_NAME, STILL_RUNNING, and whatever a stop fails with.
+    pub async fn update_group(&self, name: &str) -> Result<(), Fault> {
+        self.gate()?;
+        bounds::target(name)?;
+        let stops = self.outdated(name).into_iter().map(|process| async move {
+            let scope = Scope::Process(process);
+            match self.engine().ask(Request::Stop { scope, wait: true }).await {
+                // It was not up, or is gone: nothing is in the way.
+                Err(Fault { kind: FaultKind::NotRunning | FaultKind::BadName, .. }) => Ok(()),
+                outcome => outcome.map(drop),
+            }
+        });
+        for stopped in join_all(stops).await {
+            stopped?;
+        }
+        self.engine().ask(Request::UpdateGroup(name.into())).await.map(drop)
+    }
+
+    /// The processes of a group that are configured differently now, or no more.
+    fn outdated(&self, group: &str) -> Vec<ProcessName> {
+        let snapshot = self.snapshot();
+        let read = snapshot.configured.iter().find(|spec| &*spec.name == group);
+        let is_as_read = |spec: &ProcessSpec| {
+            read.is_some_and(|read| read.processes.iter().any(|new| diff::is_same(spec, new)))
+        };
+        let members = snapshot.members(group).map(|process| &process.spec);
+        members.filter(|spec| !is_as_read(spec)).map(|spec| spec.name.clone()).collect()
     }
 
     /// Stops everything, then the daemon; answers at once (C-296).

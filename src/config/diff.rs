@@ -48,7 +48,8 @@ fn is_same_pool(active: Option<&ListenerPool>, read: Option<&ListenerPool>) -> b
 
 /// Whether a process is configured as before. A log that is AUTO now is no change, wherever it
 /// was before (C-395); the URL of a server changes with a restart only (C-391).
-fn is_same(active: &ProcessSpec, read: &ProcessSpec) -> bool {
+#[must_use]
+pub fn is_same(active: &ProcessSpec, read: &ProcessSpec) -> bool {
     if active == read {
         return true;
     }

@@ -70,6 +70,9 @@ pub enum Request {
     AddGroup(Arc<str>),
     /// Deactivate a group that is stopped (C-299).
     RemoveGroup(Arc<str>),
+    /// Make an active group what the configuration says now. Processes that are configured as
+    /// before are left alone; all others of the group have to be stopped (C-396, better).
+    UpdateGroup(Arc<str>),
     /// Send an event of the client's own (C-318).
     RemoteEvent {
         /// Its type.

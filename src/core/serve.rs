@@ -15,7 +15,7 @@ use crate::model::event::Event;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
 use crate::model::signal::Signal;
-use crate::model::spec::GroupSpec;
+use crate::model::spec::{GroupSpec, ProcessSpec};
 use crate::model::state::{DaemonState, ProcessState};
 
 impl Supervisor {
@@ -36,6 +36,7 @@ impl Supervisor {
             Request::Reread { groups } => Ok(Some(self.reread(groups))),
             Request::AddGroup(name) => self.add_group(&name, turn).map(Some),
             Request::RemoveGroup(name) => self.remove_group(&name, turn).map(Some),
+            Request::UpdateGroup(name) => self.update_group(&name, turn).map(Some),
             Request::Shutdown => {
                 self.begin_shutdown(ExitKind::Shutdown, turn);
                 Ok(Some(Reply::Done))
@@ -189,8 +190,32 @@ impl Supervisor {
         let Some(spec) = configured.iter().find(|spec| &*spec.name == name) else {
             return Err(Fault::new(FaultKind::BadName, name));
         };
-        for key in self.activate(spec, turn) {
+        for key in self.activate(spec, &BTreeMap::new(), turn) {
             self.with(key, turn, Process::autostart);
+        }
+        Ok(Reply::Done)
+    }
+
+    fn update_group(&mut self, name: &str, turn: &mut Turn) -> Result<Reply, Fault> {
+        let members = self.find_group(name)?.members.clone();
+        let configured = Arc::clone(&self.configured);
+        let Some(spec) = configured.iter().find(|spec| &*spec.name == name) else {
+            return Err(Fault::new(FaultKind::BadName, name));
+        };
+        let mut kept = BTreeMap::new();
+        for process in members.iter().filter_map(|key| self.processes.get(key)) {
+            let same = |new: &&Arc<ProcessSpec>| diff::is_same(process.spec(), new);
+            if spec.processes.iter().any(|new| same(&new)) {
+                kept.insert(process.spec().name.clone(), process.key());
+            } else if !process.is_settled() {
+                return Err(Fault::new(FaultKind::StillRunning, process.spec().name.to_string()));
+            }
+        }
+        self.deactivate(name, &kept, turn);
+        for key in self.activate(spec, &kept, turn) {
+            if !members.contains(&key) {
+                self.with(key, turn, Process::autostart);
+            }
         }
         Ok(Reply::Done)
     }
@@ -201,7 +226,7 @@ impl Supervisor {
         if members.any(|process| !process.is_settled()) {
             return Err(Fault::new(FaultKind::StillRunning, name));
         }
-        self.deactivate(name, turn);
+        self.deactivate(name, &BTreeMap::new(), turn);
         Ok(Reply::Done)
     }
 

@@ -166,7 +166,7 @@ impl Supervisor {
         let mut keys = Vec::new();
         for spec in groups.iter() {
             if !self.groups.contains_key(&spec.name) {
-                keys.extend(self.activate(spec, turn));
+                keys.extend(self.activate(spec, &BTreeMap::new(), turn));
             }
         }
         turn.publish(Event::DaemonState(DaemonState::Running));
@@ -175,10 +175,20 @@ impl Supervisor {
         }
     }
 
-    /// Makes a group active; returns its processes.
-    pub(super) fn activate(&mut self, spec: &Arc<GroupSpec>, turn: &mut Turn) -> Vec<ProcKey> {
+    /// Makes a group active, with the processes that are kept of an earlier one of this name;
+    /// returns its processes. A group that keeps processes was never gone: no event.
+    pub(super) fn activate(
+        &mut self,
+        spec: &Arc<GroupSpec>,
+        kept: &BTreeMap<ProcessName, ProcKey>,
+        turn: &mut Turn,
+    ) -> Vec<ProcKey> {
         let mut members = Vec::with_capacity(spec.processes.len());
         for process in &spec.processes {
+            if let Some(&key) = kept.get(&process.name) {
+                members.push(key);
+                continue;
+            }
             let key = ProcKey(self.next_key);
             self.next_key += 1;
             let logs = Arc::new(self.autos.resolve(process));
@@ -195,14 +205,24 @@ impl Supervisor {
             ActiveGroup { spec: Arc::clone(spec), members: members.clone(), order },
         );
         self.view.touch_group(&spec.name);
-        turn.publish(Event::GroupAdded(Arc::clone(&spec.name)));
+        if kept.is_empty() {
+            turn.publish(Event::GroupAdded(Arc::clone(&spec.name)));
+        }
         members
     }
 
-    /// Makes a group inactive whose processes are stopped.
-    pub(super) fn deactivate(&mut self, name: &str, turn: &mut Turn) {
+    /// Makes a group inactive whose processes are stopped, but for those that are kept.
+    pub(super) fn deactivate(
+        &mut self,
+        name: &str,
+        kept: &BTreeMap<ProcessName, ProcKey>,
+        turn: &mut Turn,
+    ) {
         let Some(group) = self.groups.remove(name) else { return };
         for key in group.members {
+            if kept.values().any(|&stays| stays == key) {
+                continue;
+            }
             let Some(process) = self.processes.remove(&key) else { continue };
             self.waiters.on_removed(key, &process, turn);
             if let Some(at) = process.deadline() {
@@ -216,7 +236,9 @@ impl Supervisor {
             turn.act(Action::Forget(key));
         }
         self.view.touch_group(name);
-        turn.publish(Event::GroupRemoved(name.into()));
+        if kept.is_empty() {
+            turn.publish(Event::GroupRemoved(name.into()));
+        }
     }
 
     /// The one way to a process: keeps timers, pids, readers and waiters in step with it.

@@ -319,6 +319,10 @@ impl Client for BusClient {
         self.ask(self.manager.remove_group(name)).await
     }
 
+    async fn update_group(&self, name: &str) -> Result<(), CallError> {
+        self.ask(self.manager.update_group(name)).await
+    }
+
     async fn shutdown(&self) -> Result<(), CallError> {
         self.ask(self.manager.shutdown()).await
     }

@@ -175,6 +175,9 @@ pub trait Client {
     /// Deactivates a group.
     async fn remove_group(&self, name: &str) -> Result<(), CallError>;
 
+    /// Makes an active group what the configuration as last read says.
+    async fn update_group(&self, name: &str) -> Result<(), CallError>;
+
     /// Stops the daemon.
     async fn shutdown(&self) -> Result<(), CallError>;
 

@@ -91,11 +91,9 @@ impl Prepared {
             self.records.extend(daemonized.note);
             ready = Some(daemonized.ready);
         }
-        let bus = self.bus.take();
-        let outcome = self.live(settings, bus.as_ref(), ready);
-        if let Some(Err(error)) = bus.map(Listener::remove) {
-            super::say(&format!("could not remove the control socket: {error}\n"));
-        }
+        let mut bus = self.bus.take();
+        let outcome = self.live(settings, &mut bus, ready);
+        remove_bus(bus);
         outcome
     }
 
@@ -103,7 +101,7 @@ impl Prepared {
     fn live(
         self,
         mut settings: Settings,
-        bus: Option<&Listener>,
+        bus: &mut Option<Listener>,
         mut ready: Option<Ready>,
     ) -> Result<(), StartError> {
         let Self { overrides, mut records, nofile, .. } = self;
@@ -131,7 +129,7 @@ impl Prepared {
             let parts = Parts {
                 plane,
                 inheritance: Arc::clone(&inheritance),
-                bus: bus.map(Listener::socket),
+                bus: bus.as_ref().map(Listener::socket),
                 loader: Arc::clone(&loader),
                 ready: ready.take(),
             };
@@ -144,20 +142,46 @@ impl Prepared {
                 ExitKind::Restart => settings = outcome.next.unwrap_or(previous),
                 ExitKind::Shutdown => return Ok(()),
             }
+            // Upstream goes through this again at a restart (C-391).
+            match user::drop_privileges(settings.daemon.user.as_ref()) {
+                Ok(note) => records.extend(note),
+                Err(error) => records.push(Record::new(Level::Critical, error.to_string())),
+            }
+            move_bus(bus, &settings, &mut records);
         }
     }
 }
 
 fn load(overrides: &Overrides) -> Result<Settings, StartError> {
-    let settings = config::load(overrides, &super::host()).map_err(|error| usage(&error))?;
     if overrides.config_file.is_none() && geteuid().is_root() {
-        super::say(&format!(
-            "Warning: supervisord runs as root and found its configuration by searching, the \
-             current directory included: {}. Use -c to say which file is meant.\n",
-            settings.daemon.config_file.display()
-        ));
+        // C-004
+        super::say(
+            "Warning: supervisord runs as root and searches for its configuration file, in the \
+             current directory too. Say with -c, and an absolute path, which one is meant.\n",
+        );
     }
-    Ok(settings)
+    config::load(overrides, &super::host()).map_err(|error| usage(&error))
+}
+
+/// After a restart the socket is where its pid file is now.
+fn move_bus(bus: &mut Option<Listener>, settings: &Settings, records: &mut Vec<Record>) {
+    let path = paths::bus_socket(&settings.daemon.pidfile);
+    if bus.as_ref().is_some_and(|bus| bus.path() == path) {
+        return;
+    }
+    match bind_bus(settings, records) {
+        Ok(Some(moved)) => remove_bus(bus.replace(moved)),
+        Ok(None) => {}
+        Err(StartError::Usage(text) | StartError::Failed(text)) => {
+            records.push(Record::new(Level::Critical, text));
+        }
+    }
+}
+
+fn remove_bus(bus: Option<Listener>) {
+    if let Some(Err(error)) = bus.map(Listener::remove) {
+        super::say(&format!("could not remove the control socket: {error}\n"));
+    }
 }
 
 /// Binds the socket of the peer-to-peer bus beside the pid file, for the daemon's user and root

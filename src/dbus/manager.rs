@@ -131,6 +131,11 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
             api.remove_group(&name).await?;
             call.done()
         }
+        "UpdateGroup" => {
+            let name: String = call.args()?;
+            api.update_group(&name).await?;
+            call.done()
+        }
         "Shutdown" => {
             api.shutdown().await?;
             call.done()

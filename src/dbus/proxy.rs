@@ -134,6 +134,8 @@ pub trait Manager {
     fn add_group(&self, name: &str) -> zbus::Result<()>;
     /// Deactivates a group that is stopped.
     fn remove_group(&self, name: &str) -> zbus::Result<()>;
+    /// Makes an active group what the configuration as last read says.
+    fn update_group(&self, name: &str) -> zbus::Result<()>;
     /// Stops everything, then the daemon.
     fn shutdown(&self) -> zbus::Result<()>;
     /// Stops everything, reads the configuration again, starts.

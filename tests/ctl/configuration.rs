@@ -80,15 +80,7 @@ fn update_goes_through_removed_changed_and_added_groups() {
         .quiet();
     assert_eq!(
         fake.calls(),
-        [
-            "Reread",
-            "StopGroup old",
-            "RemoveGroup old",
-            "StopGroup c",
-            "RemoveGroup c",
-            "AddGroup c",
-            "AddGroup new",
-        ]
+        ["Reread", "StopGroup old", "RemoveGroup old", "UpdateGroup c", "AddGroup new",]
     );
     Fake::start().ctl(&["update"]).expect("", 0).quiet();
 }
@@ -106,7 +98,7 @@ fn update_stops_its_groups_at_the_same_time() {
     );
     let changed = Fake::start()
         .on("Reread", Reply::Changes(vec![], vec!["a", "b"], vec![]))
-        .on("StopGroup", Reply::Gate(2, vec![]));
+        .on("UpdateGroup", Reply::Gate(2, vec![]));
     changed
         .ctl(&["update"])
         .expect("a: stopped\na: updated process group\nb: stopped\nb: updated process group\n", 0);

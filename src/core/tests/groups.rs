@@ -205,3 +205,34 @@ fn a_stop_of_everything_is_answered_before_its_groups_go() {
     world.os(Signal::TERM);
     assert!(world.exit.is_some());
 }
+
+#[test]
+fn an_updated_group_keeps_the_processes_that_did_not_change() {
+    // C-396 (better), USERS 20
+    let same = |name: &str| process(name, |_| {});
+    let old = vec![same("g:keep"), same("g:edit"), same("g:drop")];
+    let mut world = World::booted(vec![group("g", 5, old)]);
+    world.run_ms(2000);
+    let (kept, edited) = (world.pid("g:keep"), world.pid("g:edit"));
+    let edit = process("g:edit", |spec| spec.startsecs = 7);
+    let read = group("g", 6, vec![same("g:new"), edit, same("g:keep")]);
+    assert_eq!(reread(&mut world, vec![read]).changed, ["g".into()]);
+    let update = |world: &mut World| shown(world.answer(Request::UpdateGroup("g".into())));
+    assert_eq!(update(&mut world), "STILL_RUNNING: g:edit");
+    for name in ["g:edit", "g:drop"] {
+        world.stop_nowait(name).unwrap();
+        world.run_ms(100);
+    }
+    world.forget_notes();
+    assert_eq!(update(&mut world), "Done");
+    world.run_ms(100);
+    assert_eq!((world.pid("g:keep"), world.state("g:keep")), (kept, Running));
+    assert_ne!(world.pid("g:edit"), edited);
+    assert_eq!(world.process("g:edit").spec().startsecs, 7);
+    assert_eq!(world.state("g:new"), Starting);
+    assert_eq!(world.snapshot.groups["g"].spec.priority, 6);
+    assert_eq!(world.snapshot.members("g").count(), 3);
+    let again = world.snapshot.configured.to_vec();
+    assert_eq!(reread(&mut world, again), Changes::default());
+    assert_eq!(shown(world.answer(Request::UpdateGroup("x".into()))), "BAD_NAME: x");
+}

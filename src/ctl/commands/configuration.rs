@@ -147,13 +147,19 @@ pub(super) async fn update(session: &mut Session, args: &str) -> Result<(), Fail
         }
         bar.step(|| session.out.flush())?;
     }
-    let mut stops = self::stops(client.clone(), changes.changed);
-    while let Some((group, stopped)) = stops.next().await {
-        stopped?;
-        session.out.line(&format!("{group}: stopped"))?;
-        if remove_stopped(session, &*client, &group).await? {
-            client.add_group(&group).await?;
-            session.out.line(&format!("{group}: updated process group"))?;
+    let mut updates = updates(client.clone(), changes.changed);
+    while let Some((group, updated)) = updates.next().await {
+        match updated {
+            Ok(()) => {
+                session.out.line(&format!("{group}: stopped"))?;
+                session.out.line(&format!("{group}: updated process group"))?;
+            }
+            Err(CallError::Fault(fault))
+                if matches!(fault.kind, FaultKind::StillRunning | FaultKind::Failed) =>
+            {
+                fail(session, &format!("{group}: has problems; not removing"))?;
+            }
+            Err(error) => return Err(error.into()),
         }
         bar.step(|| session.out.flush())?;
     }
@@ -174,6 +180,22 @@ fn stops(
         async move {
             let stopped = client.act_on_group(&Action::Stop, &group).await;
             (group, stopped)
+        }
+    });
+    Box::pin(stream::iter(calls).buffered(AT_ONCE))
+}
+
+/// Updates groups, many at the same time; the answers come in the order of the groups. What is
+/// configured as before runs on, which upstream's three steps (stop, remove, add) do not allow.
+fn updates(
+    client: Rc<dyn Client>,
+    groups: Vec<String>,
+) -> impl stream::Stream<Item = (String, Result<(), CallError>)> + Unpin {
+    let calls = groups.into_iter().map(move |group| {
+        let client = client.clone();
+        async move {
+            let updated = client.update_group(&group).await;
+            (group, updated)
         }
     });
     Box::pin(stream::iter(calls).buffered(AT_ONCE))
