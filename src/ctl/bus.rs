@@ -146,8 +146,7 @@ pub fn call_error(error: zbus::Error, url: &str) -> CallError {
                 return CallError::Fault(Fault::new(FaultKind::UnknownMethod, text));
             }
             fdo::Error::AccessDenied(text) | fdo::Error::InteractiveAuthorizationRequired(text) => {
-                let hint = "run it as root, or ask the administrator for a polkit rule";
-                ("<class 'PermissionError'>".into(), text, hint.into())
+                return CallError::Denied(text);
             }
             fdo::Error::NoReply(_)
             | fdo::Error::ServiceUnknown(_)

@@ -100,7 +100,10 @@ pub enum CallError {
     /// The daemon refused or failed.
     #[error("{0}")]
     Fault(Fault),
-    /// No answer came: the connection broke, access was denied, the answer was not understood.
+    /// This user may not do that; why not.
+    #[error("permission denied: {0}")]
+    Denied(String),
+    /// No answer came: the connection broke, or the answer was not understood.
     #[error("{class}, {text}")]
     Transport {
         /// What kind of failure it is, as messages show it.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use zbus::fdo;
 use zbus::proxy::CacheProperties;
@@ -17,6 +18,9 @@ use super::xmlrpc;
 use crate::config::settings::CtlSettings;
 use crate::dbus::proxy::{self, ManagerProxy};
 use crate::dbus::types::BUS_NAME;
+
+/// How long the system bus may take when nobody named it.
+const BUS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why nothing answers at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,17 +49,27 @@ pub struct Attempt {
     pub reason: Reason,
     /// More about it, for a person.
     pub note: String,
+    /// Whether a daemon is there all the same: it is not for this user, or does not answer.
+    pub occupied: bool,
 }
 
 /// No daemon was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreachable {
-    /// Every place that was tried; the last one is what the message is about.
+    /// Every place that was tried, at least one.
     pub attempts: Vec<Attempt>,
-    /// The last of them.
-    pub last: Attempt,
     /// The configuration whose daemon was looked for.
     pub config_file: Option<PathBuf>,
+}
+
+impl Unreachable {
+    /// What the message is about: a place where a daemon is, else the last one that was tried.
+    #[must_use]
+    pub fn headline(&self) -> &Attempt {
+        let occupied = self.attempts.iter().find(|attempt| attempt.occupied);
+        // There is always one: `connect` tries at least `serverurl`.
+        occupied.unwrap_or_else(|| &self.attempts[self.attempts.len() - 1])
+    }
 }
 
 /// Knows where to look, and looks.
@@ -103,12 +117,7 @@ impl Connector {
                 Err(attempt) => attempts.push(attempt),
             }
         }
-        let last = attempts.last().cloned().unwrap_or_else(|| Attempt {
-            url: self.settings.serverurl.clone(),
-            reason: Reason::Refused,
-            note: String::new(),
-        });
-        Err(Unreachable { attempts, last, config_file: self.settings.config_file.clone() })
+        Err(Unreachable { attempts, config_file: self.settings.config_file.clone() })
     }
 
     fn places(&self) -> Vec<Place> {
@@ -183,10 +192,21 @@ impl Place {
     }
 
     async fn connect(&self) -> Result<Rc<dyn Client>, Attempt> {
-        let connected = tokio::time::timeout(PATIENCE, self.try_connect()).await;
+        // A bus that nobody asked for must not hold up what comes after it.
+        let patience = match self {
+            Self::System { config_file: Some(_) } => BUS_PATIENCE,
+            _ => PATIENCE,
+        };
+        let connected = tokio::time::timeout(patience, self.try_connect()).await;
         connected
-            .unwrap_or_else(|_| Err((Reason::timed_out(), "does not answer".into())))
-            .map_err(|(reason, note)| Attempt { url: self.url(), reason, note })
+            .unwrap_or_else(|_| Err((Reason::timed_out(), "it does not answer".into())))
+            .map_err(|(reason, note)| {
+                let occupied = match self {
+                    Self::Peer(_) => !matches!(reason, Reason::NoFile | Reason::Refused),
+                    _ => reason == Reason::Denied,
+                };
+                Attempt { url: self.url(), reason, note, occupied }
+            })
     }
 
     async fn try_connect(&self) -> Result<Rc<dyn Client>, (Reason, String)> {
@@ -197,11 +217,11 @@ impl Place {
                 Ok(Rc::new(BusClient::new(self.url(), manager)))
             }
             Self::System { config_file } => {
-                let connection = zbus::Connection::system().await.map_err(Reason::of_zbus)?;
+                let connection = zbus::Connection::system().await.map_err(Reason::of_bus)?;
                 self.on_bus(&connection, config_file.as_deref()).await
             }
             Self::Session => {
-                let connection = zbus::Connection::session().await.map_err(Reason::of_zbus)?;
+                let connection = zbus::Connection::session().await.map_err(Reason::of_bus)?;
                 self.on_bus(&connection, None).await
             }
             Self::XmlRpc(url) => Err(xmlrpc::probe(url).await),
@@ -283,12 +303,24 @@ impl Reason {
         }
     }
 
+    /// Why a bus could not be joined. When that is denied, it is not by a daemon of ours.
+    fn of_bus(error: zbus::Error) -> (Self, String) {
+        match Self::of_zbus(error) {
+            (Self::Denied, note) => {
+                let class = "<class 'PermissionError'>".into();
+                (Self::Other { class, text: "[Errno 13] Permission denied".into() }, note)
+            }
+            other => other,
+        }
+    }
+
     fn of_call(error: CallError) -> (Self, String) {
         match error {
             CallError::Fault(fault) => {
                 let class = "<class 'xmlrpc.client.Fault'>".into();
                 (Self::Other { class, text: fault.to_string() }, String::new())
             }
+            CallError::Denied(why) => (Self::Denied, why),
             CallError::Transport { class, text, hint } => (Self::Other { class, text }, hint),
         }
     }

@@ -161,6 +161,11 @@ pub fn call_error(error: &CallError) -> String {
         CallError::Fault(fault) => {
             error_line("<class 'xmlrpc.client.Fault'>", &raw_fault(fault), meaning(fault.kind))
         }
+        CallError::Denied(why) => error_line(
+            "<class 'PermissionError'>",
+            "[Errno 13] Permission denied",
+            &format!("{why} (try again as root or as the user of supervisord)"),
+        ),
         CallError::Transport { class, text, hint } => error_line(class, text, hint),
     }
 }
@@ -179,7 +184,7 @@ fn meaning(kind: FaultKind) -> &'static str {
 /// [`error_line`] for a daemon that was not found, by a command without an up-check (C-233).
 #[must_use]
 pub fn unreachable(error: &Unreachable) -> String {
-    let last = &error.last;
+    let last = error.headline();
     let meaning = format!("no supervisord at {}", last.url);
     match &last.reason {
         Reason::Refused => error_line(
@@ -321,13 +326,14 @@ mod tests {
         assert!(text.starts_with(
             "error: <class 'xmlrpc.client.Fault'>, <Fault 92: \"CANT_REREAD: bad 'x'\\nline\">: "
         ));
-        let attempt =
-            Attempt { url: "unix:///s".into(), reason: Reason::NoFile, note: String::new() };
-        let error = Unreachable {
-            attempts: vec![attempt.clone()],
-            last: attempt,
-            config_file: Some("/etc/x.conf".into()),
+        let attempt = Attempt {
+            url: "unix:///s".into(),
+            reason: Reason::NoFile,
+            note: String::new(),
+            occupied: false,
         };
+        let error =
+            Unreachable { attempts: vec![attempt], config_file: Some("/etc/x.conf".into()) };
         assert_eq!(
             unreachable(&error),
             "error: <class 'FileNotFoundError'>, [Errno 2] No such file or directory: no \

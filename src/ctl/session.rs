@@ -134,12 +134,13 @@ impl Session {
         let client = match self.client().await {
             Ok(client) => client,
             Err(Failure::Unreachable(error)) => {
-                self.exit = match error.last.reason {
+                let headline = error.headline();
+                self.exit = match headline.reason {
                     Reason::Refused => exit::REFUSED,
                     Reason::NoFile => exit::NOT_RUNNING,
                     _ => return Err(Failure::Unreachable(error)),
                 };
-                self.out.line(&format!("{} {}", error.last.url, error.last.reason))?;
+                self.out.line(&format!("{} {}", headline.url, headline.reason))?;
                 self.explain(&error)?;
                 return Ok(None);
             }

@@ -150,7 +150,7 @@ fn errors_of_the_bus_are_one_line() {
         .on("StopProcess b", Reply::Error("org.example.Odd", "odd\nthing"))
         .on("StopProcess c", Reply::HangUp);
     for (name, start) in [
-        ("a", "error: <class 'PermissionError'>, not yours: "),
+        ("a", "error: <class 'PermissionError'>, [Errno 13] Permission denied: not yours (try "),
         ("b", "error: org.example.Odd, odd thing: "),
         ("c", "error: <class 'ConnectionResetError'>, [Errno 104] Connection reset by peer: "),
     ] {

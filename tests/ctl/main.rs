@@ -1,5 +1,10 @@
 //! The real supervisorctl against a daemon made of a script.
 
+#[path = "../bus/broker.rs"]
+// A part of it is used here.
+#[allow(dead_code)]
+mod broker;
+mod bus;
 mod configuration;
 mod control;
 mod failures;

@@ -31,9 +31,9 @@ pub(super) async fn shutdown(session: &mut Session, args: &str) -> Result<(), Fa
     let client = match session.client().await {
         Ok(client) => client,
         Err(Failure::Unreachable(error))
-            if matches!(error.last.reason, Reason::Refused | Reason::NoFile) =>
+            if matches!(error.headline().reason, Reason::Refused | Reason::NoFile) =>
         {
-            let last = &error.last;
+            let last = error.headline();
             let line = format!("ERROR: {} {} (already shut down?)", last.url, last.reason);
             session.out.line(&line)?;
             session.exit = exit::GENERIC;
