@@ -4,7 +4,9 @@ use std::any::type_name_of_val;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::differences::{DIFFERENCES, Difference};
+use regex_lite::Regex;
+
+use crate::differences::{DIFFERENCES, Difference, RULES};
 use crate::world::{Observation, Side, World};
 
 /// Runs a scenario against upstream and ours and compares what they did.
@@ -31,6 +33,7 @@ pub fn compare(scenario: impl Fn(&mut World) + Sync) {
     }
     let listed: Vec<&Difference> = DIFFERENCES.iter().filter(|d| d.scenario == name).collect();
     let mut complaints = differences(&theirs, &ours, &listed);
+    complaints.extend(rules_not_needed(&name, &theirs, &ours));
     for (side, seen) in [("upstream", &theirs), ("ours", &ours)] {
         if let Some(panic) = &seen.panic {
             complaints.push(format!("{side} did not get to the end: {panic}"));
@@ -76,7 +79,7 @@ fn differences(theirs: &Run, ours: &Run, listed: &[&Difference]) -> Vec<String> 
         };
         let (their_text, our_text) = (of(theirs), of(ours));
         let expected = listed.iter().find(|difference| difference.label == label);
-        match (their_text == our_text, expected) {
+        match (same(their_text.as_deref(), our_text.as_deref()), expected) {
             (true, None) | (false, Some(_)) => {}
             (true, Some(difference)) => complaints.push(format!(
                 "[{label}] is listed as a difference ({}), yet both say {our_text:?}",
@@ -96,6 +99,36 @@ fn differences(theirs: &Run, ours: &Run, listed: &[&Difference]) -> Vec<String> 
         }
     }
     complaints
+}
+
+/// Equal, or different only in what the rules say.
+fn same(theirs: Option<&str>, ours: Option<&str>) -> bool {
+    let (Some(theirs), Some(ours)) = (theirs, ours) else {
+        return theirs == ours;
+    };
+    let without = |text: &str, upstream: bool| {
+        RULES.iter().filter(|rule| rule.upstream == upstream).fold(text.to_owned(), |text, rule| {
+            Regex::new(rule.pattern).expect("a pattern").replace_all(&text, "").into_owned()
+        })
+    };
+    theirs == ours || without(theirs, true) == without(ours, false)
+}
+
+/// Rules that this scenario should show and does not.
+fn rules_not_needed(name: &str, theirs: &Run, ours: &Run) -> Vec<String> {
+    let shows = |pattern: &str, label: &str, run: &Run| {
+        let pattern = Regex::new(pattern).expect("a pattern");
+        run.observations.iter().any(|seen| seen.label == label && pattern.is_match(&seen.text))
+    };
+    RULES
+        .iter()
+        .filter(|rule| rule.scenario == name)
+        .filter(|rule| {
+            let (with, other) = if rule.upstream { (theirs, ours) } else { (ours, theirs) };
+            !shows(rule.pattern, rule.label, with) || shows(rule.pattern, rule.label, other)
+        })
+        .map(|rule| format!("[{}] does not show the rule any more: {}", rule.label, rule.reason))
+        .collect()
 }
 
 fn quoted(text: Option<&str>) -> String {
@@ -145,6 +178,10 @@ fn the_list_and_the_scenarios_are_in_order() {
         }
     }
     assert!(scenarios.len() >= 60, "only {} scenarios", scenarios.len());
+    for rule in RULES {
+        assert!(scenarios.contains(rule.scenario), "no scenario {}", rule.scenario);
+        assert!(rule.row.starts_with("C-") && rule.reason.len() > 20, "{rule:?}");
+    }
     let mut known = BTreeSet::new();
     for difference in DIFFERENCES {
         assert!(scenarios.contains(difference.scenario), "no scenario {}", difference.scenario);

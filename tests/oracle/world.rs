@@ -228,6 +228,22 @@ impl World {
         self.observe(what, &output)
     }
 
+    /// Notes whether `supervisord -n` accepts a configuration: it comes up, or says why not.
+    pub fn accepts(&mut self, what: &str, config: &str) -> bool {
+        self.write("bad.conf", config);
+        let mut running = Running::spawn(
+            self.command("supervisord", &["-n", "-c", "bad.conf"]).stdin(Stdio::null()),
+        );
+        let up = |text: &str| text.contains("supervisord started with pid").then_some(());
+        let accepted = running.stdout.wait(PATIENCE, up).is_some();
+        if accepted {
+            end(&mut running);
+        }
+        let output = running.finish(PATIENCE);
+        self.note(what, if accepted { "accepted" } else { &output.stderr });
+        accepted
+    }
+
     /// Runs `supervisorctl` on `supervisord.conf`; observes output and exit code.
     pub fn ctl(&mut self, args: &[&str]) -> Seen {
         let mut all = vec!["-c", "supervisord.conf"];

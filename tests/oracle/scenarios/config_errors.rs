@@ -269,10 +269,6 @@ fn expansions() {
             ("unclosed name", "command=/bin/echo %(here"),
             ("text as number", "command=/bin/echo %(here)d"),
             ("process_num in a one-off option", "command=/bin/cat\nstartsecs=%(process_num)d"),
-            (
-                "percent doubled once in a logfile",
-                "command=/bin/cat\nstdout_logfile=/tmp/100%%.log",
-            ),
             ("own variable in the environment", "command=/bin/cat\nenvironment=A=1,B=%(ENV_A)s"),
         ] {
             world
@@ -284,13 +280,25 @@ fn expansions() {
             .refuses("host name in supervisord", "[supervisord]\nidentifier=%(host_node_name)s\n")
             .complains("contains names ('host_node_name') which cannot be expanded")
             .exits(2);
-        world
-            .refuses(
-                "percent in the daemon's environment",
-                "[supervisord]\nenvironment=A=\"1%%\"\n",
-            )
-            .complains("is badly formatted")
-            .exits(2);
+    });
+}
+
+/// C-032, C-038, C-442: what upstream expands twice.
+#[test]
+fn double_expansions() {
+    compare(|world| {
+        let sleep = "command=/bin/sleep 100";
+        for (what, text) in [
+            (
+                "logfile, doubled once",
+                format!("{DAEMON}[program:a]\n{sleep}\nstdout_logfile=DIR/100%%.log\n"),
+            ),
+            ("environment, doubled once", format!("{DAEMON}environment=A=\"1%%\"\n")),
+            ("environment, doubled twice", format!("{DAEMON}environment=A=\"1%%%%\"\n")),
+        ] {
+            let accepted = world.accepts(what, &text);
+            world.upstream_is(what, accepted == what.ends_with("twice"));
+        }
     });
 }
 
