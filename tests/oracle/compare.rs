@@ -101,14 +101,14 @@ fn differences(theirs: &Run, ours: &Run, listed: &[&Difference]) -> Vec<String> 
     complaints
 }
 
-/// Equal, or different only in what the rules say.
+/// Equal, or different only in what the rules say. A group in a pattern is what stays.
 fn same(theirs: Option<&str>, ours: Option<&str>) -> bool {
     let (Some(theirs), Some(ours)) = (theirs, ours) else {
         return theirs == ours;
     };
     let without = |text: &str, upstream: bool| {
         RULES.iter().filter(|rule| rule.upstream == upstream).fold(text.to_owned(), |text, rule| {
-            Regex::new(rule.pattern).expect("a pattern").replace_all(&text, "").into_owned()
+            Regex::new(rule.pattern).expect("a pattern").replace_all(&text, "$1").into_owned()
         })
     };
     theirs == ours || without(theirs, true) == without(ours, false)

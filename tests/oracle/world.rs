@@ -162,6 +162,8 @@ impl World {
         }
         command.stdin(Stdio::null());
         self.starts += 1;
+        let started = "supervisord started with pid";
+        let before = self.main_log().matches(started).count();
         let notify = (self.side == Side::Ours)
             .then(|| NotifySocket::bind(&self.dir.join(&format!(".notify{}", self.starts))));
         if let Some(notify) = &notify {
@@ -172,8 +174,7 @@ impl World {
             Some(notify) => notify.wait("READY=1", PATIENCE).is_some(),
             // With -s there is nothing on standard output, so look into the log.
             None => wait_dir(self.dir.path(), PATIENCE, || {
-                let started = "supervisord started with pid";
-                let here = self.dir.read("supervisord.log").contains(started)
+                let here = self.main_log().matches(started).count() > before
                     || running.stdout.text().contains(started);
                 here.then_some(())
             })
@@ -250,6 +251,34 @@ impl World {
         all.extend(args);
         let output = run(&mut self.command("supervisorctl", &all));
         self.observe(&format!("ctl {}", args.join(" ")), &output)
+    }
+
+    /// Runs `supervisorctl`; observes the first line of its output and the exit code, for what has
+    /// a help text after that: its words are our own.
+    pub fn ctl_first_line(&mut self, args: &[&str]) -> Seen {
+        let mut all = vec!["-c", "supervisord.conf"];
+        all.extend(args);
+        let mut output = run(&mut self.command("supervisorctl", &all));
+        let has_help = output.stdout.lines().count() > 1;
+        self.note(&format!("ctl {} has help", args.join(" ")), &has_help.to_string());
+        output.stdout = output.stdout.split_inclusive('\n').next().unwrap_or_default().to_owned();
+        self.observe(&format!("ctl {}", args.join(" ")), &output)
+    }
+
+    /// What this side says its version is.
+    pub fn version(&self) -> &'static str {
+        match self.side {
+            Side::Upstream => "4.3.0",
+            Side::Ours => env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// The names in a directory that are the same on both sides: not the sockets.
+    pub fn names(&self, dir: &str) -> Vec<String> {
+        let socket = |name: &str| ["sv.sock", "supervisord.bus"].contains(&name);
+        let mut names = self.dir.names(dir);
+        names.retain(|name| !name.starts_with('.') && !socket(name));
+        names
     }
 
     /// Runs `supervisorctl` with exactly these arguments.

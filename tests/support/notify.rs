@@ -13,7 +13,10 @@ pub struct NotifySocket {
 impl NotifySocket {
     /// Binds it at a path that does not exist yet.
     pub fn bind(path: &Path) -> Self {
+        use std::os::unix::fs::PermissionsExt;
         let socket = UnixDatagram::bind(path).expect("a socket");
+        // A daemon that gave up its privileges tells us too.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("its mode");
         Self { socket, path: path.to_owned() }
     }
 

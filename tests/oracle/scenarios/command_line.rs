@@ -109,9 +109,8 @@ fn defaults() {
         world.expect_running(&["a"]);
         world.expect_exited(&["b", "c"]);
         for dir in [".", "tmp", "sub"] {
-            let names: Vec<String> =
-                world.dir.names(dir).into_iter().filter(|name| !name.starts_with('.')).collect();
-            world.note(&format!("files in {dir}"), &names.join("\n"));
+            let names = world.names(dir).join("\n");
+            world.note(&format!("files in {dir}"), &names);
         }
         world.stop();
     });

@@ -45,7 +45,10 @@ fn start() {
         world.ctl(&["start", "nope"]).prints("nope: ERROR (no such process)\n").exits(1);
         world.ctl(&["start", "nope:*"]).prints("nope: ERROR (no such group)\n").exits(2);
         world.ctl(&["start", "g:nope"]).prints("g:nope: ERROR (no such process)\n").exits(1);
-        world.ctl(&["start"]).mentions("Error: start requires a process name\n").exits(2);
+        world
+            .ctl_first_line(&["start"])
+            .mentions("Error: start requires a process name\n")
+            .exits(2);
         world.ctl(&["start", "g:*"]).prints("").exits(0);
         world.ctl(&["start", "all"]).prints("").exits(0);
         world.ctl(&["stop", "g:*", "a"]).exits(0);
@@ -63,7 +66,7 @@ fn stop() {
         world.ctl(&["stop", "a"]).prints("a: ERROR (not running)\n").exits(0);
         world.ctl(&["stop", "nope"]).prints("nope: ERROR (no such process)\n").exits(1);
         world.ctl(&["stop", "nope:*"]).prints("nope: ERROR (no such group)\n").exits(1);
-        world.ctl(&["stop"]).mentions("Error: stop requires a process name\n").exits(1);
+        world.ctl_first_line(&["stop"]).mentions("Error: stop requires a process name\n").exits(1);
         world.ctl(&["stop", "g:"]).exits(0);
         world.ctl(&["stop", "g:*"]).prints("").exits(0);
         world.ctl(&["start", "a"]).exits(0);
@@ -79,7 +82,10 @@ fn restart() {
         some(world);
         world.ctl(&["restart", "a"]).prints("a: stopped\na: started\n").exits(0);
         world.ctl(&["restart", "off"]).prints("off: ERROR (not running)\noff: started\n").exits(0);
-        world.ctl(&["restart"]).mentions("Error: restart requires a process name\n").exits(1);
+        world
+            .ctl_first_line(&["restart"])
+            .mentions("Error: restart requires a process name\n")
+            .exits(1);
         world.ctl(&["restart", "nope"]).exits(1);
         world.ctl(&["stop", "a", "off"]);
         world.ctl(&["restart", "g:x", "g:y"]).exits(0);
@@ -110,8 +116,8 @@ fn signal() {
         world.ctl(&["signal", "HUP", "off"]).prints("off: ERROR (not running)\n").exits(7);
         world.ctl(&["signal", "HUP", "nope"]).prints("nope: ERROR (no such process)\n").exits(1);
         world.ctl(&["signal", "HUP", "nope:*"]).exits(1);
-        world.ctl(&["signal", "HUP"]).exits(1);
-        world.ctl(&["signal"]).exits(1);
+        world.ctl_first_line(&["signal", "HUP"]).exits(1);
+        world.ctl_first_line(&["signal"]).exits(1);
         world.ctl(&["signal", "KILL", "g:*"]).prints("g:x: signalled\n").exits(0);
         world.expect_exited(&["x"]);
         world.ctl(&["signal", "HUP", "g:*"]).exits(0);
@@ -161,14 +167,14 @@ fn no_arguments() {
         world.ctl(&["avail"]).exits(0);
         for action in ["shutdown", "reload", "reread", "avail", "version"] {
             world
-                .ctl(&[action, "x"])
+                .ctl_first_line(&[action, "x"])
                 .mentions(&format!("Error: {action} accepts no arguments\n"))
                 .exits(1);
         }
         for action in ["add", "remove", "clear", "tail", "fg"] {
-            world.ctl(&[action]);
+            world.ctl_first_line(&[action]);
         }
-        world.ctl(&["maintail", "foo"]).mentions("Error: bad argument foo").exits(1);
+        world.ctl_first_line(&["maintail", "foo"]).mentions("Error: bad argument foo").exits(1);
     });
 }
 
@@ -249,12 +255,12 @@ fn tail() {
         world.ctl(&["tail", "off"]);
         world.ctl(&["tail", "nope"]).exits(1);
         world.ctl(&["tail", "g:*"]);
-        world.ctl(&["tail", "a", "foo"]).prints("Error: bad channel 'foo'\n").exits(1);
-        world.ctl(&["tail", "-x", "a"]).exits(1);
-        world.ctl(&["tail", "a", "stdout", "more", "words"]).exits(1);
-        world.ctl(&["tail", "-20"]).exits(1);
-        world.ctl(&["maintail", "-x"]);
-        world.ctl(&["maintail", "-1", "x"]);
+        world.ctl_first_line(&["tail", "a", "foo"]).prints("Error: bad channel 'foo'\n").exits(1);
+        world.ctl_first_line(&["tail", "-x", "a"]).exits(1);
+        world.ctl_first_line(&["tail", "a", "stdout", "more", "words"]).exits(1);
+        world.ctl_first_line(&["tail", "-20"]).exits(1);
+        world.ctl_first_line(&["maintail", "-x"]);
+        world.ctl_first_line(&["maintail", "-1", "x"]);
         let output = crate::support::process::run(
             &mut world.command("supervisorctl", &["-c", "supervisord.conf", "maintail", "-300"]),
         );
@@ -333,7 +339,7 @@ fn foreground() {
         );
         world.start();
         world.expect_running(&["a"]);
-        world.ctl(&["fg"]).exits(1);
+        world.ctl_first_line(&["fg"]).exits(1);
         world.ctl(&["fg", "a", "b"]).exits(1);
         world.ctl(&["fg", "nope"]).exits(1);
         world.ctl(&["fg", "off"]).exits(1);

@@ -1,6 +1,11 @@
 //! What programs write: captured byte for byte, rotated, reopened.
 
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
 use crate::compare::compare;
+use crate::support::PATIENCE;
 use crate::world::DAEMON;
 
 const ONCE: &str = "startsecs=0\nautorestart=false\n";
@@ -55,7 +60,8 @@ fn bytes() {
             world.note(&format!("bytes of {name}"), &format!("{bytes:?}"));
         }
         world.sorted_file("same.out");
-        world.note("files", &world.dir.names(".").join("\n"));
+        let names = world.names(".").join("\n");
+        world.note("files", &names);
     });
 }
 
@@ -117,10 +123,16 @@ fn devices_with_rotation() {
             "[program:a]\ncommand=/bin/echo to standard output\nstdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=10\n{ONCE}"
         ));
         world.start();
-        world.expect_exited(&["a"]);
-        let output = world.stop();
-        world.note("output arrives", &output.stdout.contains("\nto standard output\n").to_string());
-        world.note("complaint", &output.stdout.contains("uncaptured python exception").to_string());
+        // Upstream fails at the seek after the write, and that may end the whole daemon.
+        let daemon = world.daemon.as_mut().expect("it was started");
+        daemon.expect("to standard output\n");
+        if daemon.wait(Duration::from_secs(1)).is_none() {
+            daemon.signal(Signal::SIGTERM);
+        }
+        let output = daemon.finish(PATIENCE);
+        let complaint = output.stdout.contains("uncaptured python exception")
+            || output.stderr.contains("Illegal seek");
+        world.note("complaint", &complaint.to_string());
     });
 }
 
@@ -147,7 +159,7 @@ fn main_log() {
         let sizes: Vec<bool> = names
             .iter()
             .filter(|name| name.contains("log."))
-            .map(|name| (500..800).contains(&world.dir.read(name).len()))
+            .map(|name| (300..800).contains(&world.dir.read(name).len()))
             .collect();
         world.note("rotated at the size", &format!("{sizes:?}"));
     });
@@ -160,7 +172,7 @@ fn levels() {
         for level in ["critical", "error", "warn", "INFO"] {
             world.config(&format!(
                 "[supervisord]\nlogfile=DIR/{level}.log\npidfile=DIR/supervisord.pid\nchildlogdir=DIR\nloglevel={level}\n\
-                 [program:a]\ncommand=/bin/false\nstartretries=0\n"
+                 [program:a]\ncommand=/bin/false\nstartretries=0\nstartsecs=5\nautostart=false\n"
             ));
             let pid = world.dir.join("supervisord.pid");
             let mut daemon = crate::support::process::Running::spawn(
@@ -168,17 +180,16 @@ fn levels() {
                     .command("supervisord", &["-n", "-s", "-c", "supervisord.conf"])
                     .stdin(std::process::Stdio::null()),
             );
-            let up =
-                crate::support::watch::wait_dir(world.dir.path(), crate::support::PATIENCE, || {
-                    pid.exists().then_some(())
-                });
+            let up = crate::support::watch::wait_dir(world.dir.path(), PATIENCE, || {
+                pid.exists().then_some(())
+            });
             assert!(up.is_some(), "{:?} wrote no pid file", world.side);
             let gave_up = crate::support::process::run(
                 &mut world.command("supervisorctl", &["-c", "supervisord.conf", "start", "a"]),
             );
             world.note(&format!("start at {level}"), &gave_up.code.to_string());
-            daemon.signal(nix::sys::signal::Signal::SIGTERM);
-            daemon.finish(crate::support::PATIENCE);
+            daemon.signal(Signal::SIGTERM);
+            daemon.finish(PATIENCE);
             let log = world.dir.read(&format!("{level}.log"));
             let levels: std::collections::BTreeSet<&str> =
                 log.lines().filter_map(|line| line.split(' ').nth(2)).collect();

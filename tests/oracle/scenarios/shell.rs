@@ -62,7 +62,7 @@ fn on_a_terminal() {
         let mut shell = world.ctl_on_terminal(&[]);
         shell.expect("supervisor> ", 1);
         shell.press("versi\t\r");
-        shell.expect("4.3.0", 1);
+        shell.expect(world.version(), 1);
         shell.press("stop lon\t\r");
         shell.expect("long-name: stopped", 1);
         shell.press("pid team:\t\r");

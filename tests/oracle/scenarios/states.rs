@@ -19,9 +19,9 @@ fn life(world: &mut World, name: &str) -> String {
 fn too_quick() {
     compare(|world| {
         world.programs(
-            "[program:twice]\ncommand=/bin/sh -c 'exit 3'\nstartretries=1\n\
-             [program:once]\ncommand=/bin/true\nstartretries=0\n\
-             [program:never]\ncommand=/bin/true\nstartretries=0\nexitcodes=0\nautorestart=true\n",
+            "[program:twice]\ncommand=/bin/sh -c 'exit 3'\nstartretries=1\nstartsecs=5\n\
+             [program:once]\ncommand=/bin/true\nstartretries=0\nstartsecs=5\n\
+             [program:never]\ncommand=/bin/true\nstartretries=0\nstartsecs=5\nexitcodes=0\nautorestart=true\n",
         );
         world.start();
         for name in ["once", "never", "twice"] {
@@ -41,7 +41,7 @@ fn spawn_errors() {
     compare(|world| {
         world.dir.write("plain", "text");
         world.dir.script("interpreter", "#!/no/such/interpreter\n");
-        let off = "startretries=0\nautostart=false\n";
+        let off = "startretries=0\nstartsecs=5\nautostart=false\n";
         world.programs(&format!(
             "[program:missing]\ncommand=/no/such/program\n{off}\
              [program:unknown]\ncommand=no-such-program-anywhere x\n{off}\
@@ -149,7 +149,7 @@ fn transitions() {
             "stopwaitsecs=5",
         );
         world.programs(&format!(
-            "{deaf}[program:crashing]\ncommand=/bin/false\nstartretries=100\n\
+            "{deaf}[program:crashing]\ncommand=/bin/false\nstartretries=100\nstartsecs=5\n\
              [program:slow]\ncommand=/bin/sleep 100\nstartsecs=60\n"
         ));
         world.start_with(&["-e", "debug"]);
