@@ -13,5 +13,6 @@ class Api(http.server.BaseHTTPRequestHandler):
         self.wfile.write(ANSWER)
 
 
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Api)
 print("api is up")
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Api).serve_forever()
+server.serve_forever()

@@ -19,7 +19,7 @@ fn a_good_configuration_is_checked_without_starting_anything() {
         &format!("{HEAD}[program:a]\ncommand=/usr/bin/touch {}\n", marker.display()),
     );
     assert_eq!(output.code, 0, "{output:?}");
-    assert_eq!(output.stderr, "");
+    assert!(output.stderr.contains("is valid"), "{output:?}");
     assert!(!marker.exists());
     assert_eq!(scratch.names("."), ["supervisord.conf"], "a check leaves nothing behind");
 }
@@ -56,6 +56,7 @@ fn unknown_options_and_sections_are_warned_of_with_a_suggestion() {
         &scratch,
         "[program:a]\ncommand=/bin/cat\nautostrat=false\nautostart=false\n\n[porgram:b]\ncommand=x\n",
     );
+    daemon.expect_log("supervisord started with pid");
     let log = daemon.log();
     assert!(log.contains("autostrat") && log.contains("autostart"), "{log}");
     assert!(log.contains("porgram:b") && log.contains("program"), "{log}");
@@ -67,5 +68,5 @@ fn the_sample_configuration_is_accepted() {
     let sample = run(&mut command(crate::support::daemon::ECHO_CONF, scratch.path()));
     assert_eq!(sample.code, 0);
     let output = check(&scratch, &sample.stdout);
-    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    assert_eq!((output.code, output.stderr.lines().count()), (0, 1), "{output:?}");
 }

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::PATIENCE;
 use crate::support::children::{descendants, signal};
-use crate::support::daemon::{Daemon, SUPERVISORD, command};
+use crate::support::daemon::{Daemon, HEAD, SUPERVISORD, command};
 use crate::support::process::{Running, run, wait_gone};
 use crate::support::scratch::Scratch;
 use crate::support::watch::expect_in_file;
@@ -16,10 +16,11 @@ const SLEEP: &str = "command=/bin/sleep 1000\nstartsecs=0\nautorestart=true\n";
 #[test]
 fn a_crashed_program_is_back_without_waiting_for_a_tick() {
     let scratch = Scratch::new();
-    let daemon = Daemon::start(&scratch, &format!("[program:a]\n{SLEEP}"));
+    let daemon =
+        Daemon::start(&scratch, "[program:a]\ncommand=/bin/sleep 1000\nautorestart=true\n");
     daemon.expect_log("success: a entered RUNNING");
     let mut fastest = PATIENCE;
-    for times in 2..7 {
+    for times in 2..6 {
         let pid = daemon.pid_of("a");
         let began = Instant::now();
         signal(pid.cast_signed(), Signal::SIGKILL);
@@ -34,10 +35,13 @@ fn a_crashed_program_is_back_without_waiting_for_a_tick() {
 #[test]
 fn orphans_come_to_the_daemon_and_are_reaped() {
     let scratch = Scratch::new();
-    let daemon = Daemon::start(
-        &scratch,
-        "[program:a]\ncommand=/bin/sh -c '(sleep 0.2; exit 7) & exec true'\nstartsecs=0\nautorestart=false\n",
+    let config = scratch.write(
+        "supervisord.conf",
+        format!(
+            "{HEAD}[program:a]\ncommand=/bin/sh -c '(sleep 0.2; exit 7) & exec true'\nstartsecs=0\nautorestart=false\n"
+        ),
     );
+    let daemon = Daemon::start_on(scratch.path(), &config, &["-e", "debug"]);
     daemon.expect_log("exited: a (exit status 0; expected)");
     daemon.expect_log("reaped unknown pid");
     assert!(daemon.log().contains("(exit status 7)"), "{}", daemon.log());
@@ -125,9 +129,11 @@ fn a_start_during_a_stop_ends_well() {
 #[test]
 fn stop_in_the_middle_of_a_crash_loop_is_final() {
     let scratch = Scratch::new();
-    let daemon =
-        Daemon::start(&scratch, "[program:a]\ncommand=/bin/false\nstartsecs=0\nautorestart=true\n");
-    daemon.expect_log_times("spawned: 'a'", 5);
+    let daemon = Daemon::start(
+        &scratch,
+        "[program:a]\ncommand=/bin/false\nstartsecs=0\nautorestart=true\nstartretries=100\n",
+    );
+    daemon.expect_log_times("spawned: 'a'", 3);
     // Caught between two runs it is not running, which is as good.
     let output = daemon.ctl(&["stop", "a"]);
     assert_eq!(output.code, 0, "{output:?}");
@@ -169,8 +175,7 @@ fn a_reload_with_a_broken_configuration_keeps_everything_running() {
     scratch.write("supervisord.conf", "[supervisord]\nminfds=x\n");
     daemon.process.signal(Signal::SIGHUP);
     daemon.expect_log("base 10: 'x'");
-    scratch
-        .write("supervisord.conf", format!("{}[program:a]\n{SLEEP}", crate::support::daemon::HEAD));
+    scratch.write("supervisord.conf", format!("{HEAD}[program:a]\n{SLEEP}"));
     assert_eq!(daemon.pid_of("a"), pid);
     daemon.process.signal(Signal::SIGHUP);
     daemon.expect_log_times("success: a entered RUNNING", 2);

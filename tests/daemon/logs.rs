@@ -114,7 +114,7 @@ fn a_full_disk_is_reported_once_and_the_program_goes_on() {
     fs::write(disk.0.join("filler"), vec![0_u8; 48 * 1024]).expect("it fits");
     let daemon = Daemon::start(
         &scratch,
-        "[program:a]\ncommand=/bin/sh -c 'head -c 100000 /dev/zero; i=0; while :; do echo tick $i; echo $i > %(here)s/alive; i=$((i+1)); sleep 0.05; done'\n\
+        "[program:a]\ncommand=/bin/sh -c 'head -c 20000 /dev/zero; i=0; while :; do echo tick $i; echo $i > %(here)s/alive; i=$((i+1)); sleep 0.05; done'\n\
          startsecs=0\nstdout_logfile=%(here)s/disk/a.out\n",
     );
     daemon.expect_log("No space left on device");

@@ -15,6 +15,8 @@ pub struct Seen {
     pub group: i32,
     /// Start time in clock ticks since boot: tells a reused pid from the old one.
     pub started: u64,
+    /// Whether it has ended and nobody has reaped it.
+    pub zombie: bool,
 }
 
 /// All living descendants of a process.
@@ -61,6 +63,7 @@ fn look(pid: i32) -> Option<(i32, Seen)> {
             pid,
             group: i32::try_from(number(2)?).ok()?,
             started: u64::try_from(number(19)?).ok()?,
+            zombie: rest[0] == "Z",
         },
     ))
 }

@@ -37,6 +37,8 @@ pub fn command(program: impl AsRef<OsStr>, dir: &Path) -> Command {
 
 /// What every configuration of the tests begins with; `%(here)s` keeps it in its own directory.
 pub const HEAD: &str = "\
+[supervisorctl]
+
 [supervisord]
 logfile=%(here)s/supervisord.log
 pidfile=%(here)s/supervisord.pid
