@@ -98,7 +98,7 @@ fn update_stops_its_groups_at_the_same_time() {
     );
     let changed = Fake::start()
         .on("Reread", Reply::Changes(vec![], vec!["a", "b"], vec![]))
-        .on("UpdateGroup", Reply::Gate(2, vec![]));
+        .on("UpdateGroup", Reply::Meeting(2));
     changed
         .ctl(&["update"])
         .expect("a: stopped\na: updated process group\nb: stopped\nb: updated process group\n", 0);

@@ -33,6 +33,8 @@ pub enum Reply {
     Results(Results),
     /// The same, once this many calls of the method were made.
     Gate(usize, Results),
+    /// Nothing but success, once this many calls of the method were made.
+    Meeting(usize),
     /// A log.
     Bytes(&'static [u8]),
     /// Added, changed, removed.
@@ -58,6 +60,22 @@ struct Shared {
     state: Mutex<State>,
     called: Notify,
     over: Notify,
+}
+
+impl Shared {
+    /// Waits until a method was called so many times.
+    async fn wait_for_calls(&self, method: &str, count: usize) {
+        loop {
+            let next = self.called.notified();
+            tokio::pin!(next);
+            next.as_mut().enable();
+            let calls = self.state.lock().unwrap().calls.clone();
+            if calls.iter().filter(|call| call.starts_with(method)).count() >= count {
+                return;
+            }
+            next.await;
+        }
+    }
 }
 
 /// A fake daemon with its scratch directory and configuration file.
@@ -385,17 +403,12 @@ async fn carry_out(
         Reply::Error(name, text) => connection.reply_error(&header, name, &text).await.unwrap(),
         Reply::Results(results) => connection.reply(&header, &rows(results)).await.unwrap(),
         Reply::Gate(count, results) => {
-            loop {
-                let next = shared.called.notified();
-                tokio::pin!(next);
-                next.as_mut().enable();
-                let calls = shared.state.lock().unwrap().calls.clone();
-                if calls.iter().filter(|call| call.starts_with(method)).count() >= count {
-                    break;
-                }
-                next.await;
-            }
+            shared.wait_for_calls(method, count).await;
             connection.reply(&header, &rows(results)).await.unwrap();
+        }
+        Reply::Meeting(count) => {
+            shared.wait_for_calls(method, count).await;
+            connection.reply(&header, &()).await.unwrap();
         }
         Reply::Bytes(bytes) => connection.reply(&header, &Bytes(bytes.to_vec())).await.unwrap(),
         Reply::Changes(added, changed, removed) => {

@@ -1,7 +1,5 @@
 //! `avail`, `reread`, `update`, `add` and `remove`.
 
-use std::rc::Rc;
-
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
@@ -136,7 +134,7 @@ pub(super) async fn update(session: &mut Session, args: &str) -> Result<(), Fail
         }
     }
     let bar = Bar::new("update", changes.removed.len() + changes.changed.len());
-    let mut stops = stops(client.clone(), changes.removed);
+    let mut stops = at_once(changes.removed, |group| stop(&*client, group));
     while let Some((group, stopped)) = stops.next().await {
         let failed = stopped?.iter().any(|outcome| outcome.code == FaultKind::Failed.code());
         session.out.line(&format!("{group}: stopped"))?;
@@ -147,7 +145,7 @@ pub(super) async fn update(session: &mut Session, args: &str) -> Result<(), Fail
         }
         bar.step(|| session.out.flush())?;
     }
-    let mut updates = updates(client.clone(), changes.changed);
+    let mut updates = at_once(changes.changed, |group| replace(&*client, group));
     while let Some((group, updated)) = updates.next().await {
         match updated {
             Ok(()) => {
@@ -170,35 +168,25 @@ pub(super) async fn update(session: &mut Session, args: &str) -> Result<(), Fail
     Ok(())
 }
 
-/// Stops groups, many at the same time; the answers come in the order of the groups.
-fn stops(
-    client: Rc<dyn Client>,
+/// Asks for many groups at the same time; the answers come in the order of the groups.
+fn at_once<F: Future>(
     groups: Vec<String>,
-) -> impl stream::Stream<Item = (String, Result<Vec<Outcome>, CallError>)> + Unpin {
-    let calls = groups.into_iter().map(move |group| {
-        let client = client.clone();
-        async move {
-            let stopped = client.act_on_group(&Action::Stop, &group).await;
-            (group, stopped)
-        }
-    });
-    Box::pin(stream::iter(calls).buffered(AT_ONCE))
+    ask: impl Fn(String) -> F,
+) -> impl stream::Stream<Item = F::Output> + Unpin {
+    Box::pin(stream::iter(groups).map(ask).buffered(AT_ONCE))
 }
 
-/// Updates groups, many at the same time; the answers come in the order of the groups. What is
-/// configured as before runs on, which upstream's three steps (stop, remove, add) do not allow.
-fn updates(
-    client: Rc<dyn Client>,
-    groups: Vec<String>,
-) -> impl stream::Stream<Item = (String, Result<(), CallError>)> + Unpin {
-    let calls = groups.into_iter().map(move |group| {
-        let client = client.clone();
-        async move {
-            let updated = client.update_group(&group).await;
-            (group, updated)
-        }
-    });
-    Box::pin(stream::iter(calls).buffered(AT_ONCE))
+/// Stops a group.
+async fn stop(client: &dyn Client, group: String) -> (String, Result<Vec<Outcome>, CallError>) {
+    let stopped = client.act_on_group(&Action::Stop, &group).await;
+    (group, stopped)
+}
+
+/// Replaces what changed in a group. What is configured as before runs on, which upstream's
+/// three steps (stop, remove, add) do not allow.
+async fn replace(client: &dyn Client, group: String) -> (String, Result<(), CallError>) {
+    let updated = client.update_group(&group).await;
+    (group, updated)
 }
 
 /// Removes a group that was just stopped; whether that could be done. Where upstream dies of
