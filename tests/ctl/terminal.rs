@@ -112,6 +112,18 @@ fn a_terminal_gets_prompt_completion_and_history() {
 }
 
 #[test]
+fn what_is_typed_ahead_is_kept() {
+    let fake = fake();
+    let mut terminal = Terminal::start(&fake, &[]);
+    terminal.read_until("fake> ");
+    terminal.write("version\nstart cat\nshutdown\ny\nquit\n");
+    terminal.read_until("5.0.0");
+    terminal.read_until("cat: started");
+    terminal.read_until("Shut down");
+    assert_eq!(terminal.finish().0, Some(0));
+}
+
+#[test]
 fn a_terminal_confirms_without_completion() {
     // C-266, C-275
     let fake = fake();
