@@ -16,6 +16,7 @@ pub mod progress;
 pub mod render;
 pub mod session;
 pub mod shell;
+pub mod unreachable;
 mod xmlrpc;
 
 use std::io;

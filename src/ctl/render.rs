@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::client::{Action, CallError, Changes, ConfigInfo, Outcome, ProcessInfo};
-use super::discover::{Reason, Unreachable};
+use super::unreachable::{Reason, Unreachable};
 use crate::config::py::repr;
 use crate::model::fault::{Fault, FaultKind};
 
@@ -235,7 +235,7 @@ pub fn explanation(error: &Unreachable) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ctl::discover::Attempt;
+    use crate::ctl::unreachable::Attempt;
     use crate::model::name::ProcessName;
     use crate::model::state::ProcessState;
 

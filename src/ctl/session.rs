@@ -7,11 +7,12 @@ use std::rc::Rc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::{CallError, Client};
-use super::discover::{Connector, Reason, Unreachable};
+use super::discover::Connector;
 use super::input::Lines;
 use super::output::Output;
 use super::render::{self, exit};
 use super::shell::Editor;
+use super::unreachable::{Reason, Unreachable};
 use crate::model::fault::FaultKind;
 
 /// Why a command ended early. What upstream would show as an exception.

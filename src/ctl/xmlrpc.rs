@@ -1,7 +1,7 @@
 //! `unix://` and `http://`: where XML-RPC is spoken. This build only finds out whether somebody
 //! listens there, and says that it cannot talk to them.
 
-use super::discover::Reason;
+use super::unreachable::Reason;
 
 /// The port of `http://` when the URL names none.
 const HTTP_PORT: u16 = 80;

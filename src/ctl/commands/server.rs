@@ -2,9 +2,9 @@
 
 use super::super::args::split_scheme;
 use super::super::client::CallError;
-use super::super::discover::Reason;
 use super::super::render::exit;
 use super::super::session::{Failure, Session};
+use super::super::unreachable::Reason;
 use super::{no_arguments, status};
 use crate::model::fault::FaultKind;
 
