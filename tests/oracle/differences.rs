@@ -114,6 +114,22 @@ pub const RULES: &[Rule] = &[
         scenario: "commands::nobody_there",
         label: "ctl avail / stdout",
     },
+    Rule {
+        upstream: true,
+        pattern: r"(?m)^PREFIX[^\n]*UserWarning: Supervisord is running as root and it is searching[^\n]*\n[^\n]*\n",
+        row: "C-004",
+        reason: "the warning is ours in other words, without the place in a Python file",
+        scenario: "flags::search_path",
+        label: "supervisord -n / stderr",
+    },
+    Rule {
+        upstream: false,
+        pattern: r"(?m)^Warning: supervisord runs as root and searches[^\n]*\n",
+        row: "C-004",
+        reason: "the warning is ours in other words, without the place in a Python file",
+        scenario: "flags::search_path",
+        label: "supervisord -n / stderr",
+    },
 ];
 
 /// All others, by scenario.
@@ -381,5 +397,11 @@ pub const DIFFERENCES: &[Difference] = &[
         label: "log of users",
         row: "C-205",
         reason: "a program that could not be started is a spawn error with a reason, not one that ended with 127",
+    },
+    Difference {
+        scenario: "groups::members",
+        label: "members that did not change are restarted",
+        row: "C-396",
+        reason: "update leaves members of a changed group alone that did not change themselves",
     },
 ];

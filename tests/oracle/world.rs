@@ -265,6 +265,18 @@ impl World {
         self.observe(&format!("ctl {}", args.join(" ")), &output)
     }
 
+    /// Runs `supervisorctl`; observes its lines sorted, for what is told in the order in which
+    /// processes come to it.
+    pub fn ctl_sorted(&mut self, args: &[&str]) -> Seen {
+        let mut all = vec!["-c", "supervisord.conf"];
+        all.extend(args);
+        let mut output = run(&mut self.command("supervisorctl", &all));
+        let mut lines: Vec<&str> = output.stdout.split_inclusive('\n').collect();
+        lines.sort_unstable();
+        output.stdout = lines.concat();
+        self.observe(&format!("ctl {}", args.join(" ")), &output)
+    }
+
     /// What this side says its version is.
     pub fn version(&self) -> &'static str {
         match self.side {

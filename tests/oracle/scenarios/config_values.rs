@@ -212,6 +212,7 @@ fn warnings() {
              [program:c]\ncommand=/bin/cat\nautostart=false\nstdout_logfile=syslog\n",
         );
         world.start();
+        world.expect_log("Use stdout_syslog=true");
         let text = world.log("of the programs", &["program:"]);
         world.upstream_is("three warnings", text.matches(" WARN ").count() == 3);
     });

@@ -66,6 +66,7 @@ fn on_a_terminal() {
         shell.press("stop lon\t\r");
         shell.expect("long-name: stopped", 1);
         shell.press("pid team:\t\r");
+        shell.expect("No such process team:", 1);
         shell.press("restart team:x\t\r");
         shell.expect("team:x: started", 1);
         shell.press("quit\r");
@@ -91,5 +92,21 @@ fn leaving() {
             shell.press(keys);
             world.note(&format!("exit after {keys:?}"), &format!("{:?}", shell.finish()));
         }
+    });
+}
+
+/// C-273, C-275: several lines pasted at once are all run.
+#[test]
+fn pasting() {
+    compare(|world| {
+        world.programs(SOME);
+        world.start();
+        world.expect_running(&["a"]);
+        let mut shell = world.ctl_on_terminal(&[]);
+        shell.expect("supervisor> ", 1);
+        shell.press("version\rstop a\rquit\r");
+        world.note("exit", &format!("{:?}", shell.finish()));
+        let ran = [world.version(), "a: stopped"].map(|text| shell.screen.text().contains(text));
+        world.note("ran", &format!("{ran:?}"));
     });
 }

@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::compare::compare;
 use crate::support::process::{run, wait_gone};
+use crate::support::watch::wait_dir;
 use crate::support::{PATIENCE, require_root};
 use crate::world::DAEMON;
 
@@ -131,6 +132,11 @@ fn cleans_logs() {
         }
         world.programs("[program:b]\ncommand=/bin/cat\nautostart=false\n");
         world.start();
+        let both = || {
+            (world.dir.names(".").iter().filter(|n| n.starts_with("b-")).count() == 2).then_some(())
+        };
+        let created = wait_dir(world.dir.path(), PATIENCE, both);
+        world.note("logs of what does not run are made", &created.is_some().to_string());
         let names = world.dir.names(".").join("\n");
         world.note("files", &keep(&names, "log"));
         let auto: Vec<String> =
