@@ -1,5 +1,6 @@
 //! The children's pipes: taking over, draining, letting go.
 
+use std::cmp::Reverse;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -11,7 +12,7 @@ use nix::unistd::read;
 
 use super::handle::Attach;
 use super::lines::Lines;
-use super::pace::{GATHER, Next, Pace};
+use super::pace::{Next, Pace};
 use super::plan::{ChannelKey, ChannelPlan};
 use super::plane::Plane;
 use super::sink::Shape;
@@ -29,10 +30,14 @@ const SPLICE_MOST: usize = 1 << 20;
 /// Below this a copy is as cheap.
 const SPLICE_LEAST: usize = 16 * 1024;
 
-/// A pipe that fills up is made this large, or as large as is allowed.
-const LARGE: [i32; 2] = [1 << 20, 1 << 18];
+/// A pipe that fills up is made larger, if that is allowed: a few very much, others less, since
+/// many large ones no longer fit the processor's caches.
+const LARGE: i32 = 1 << 20;
+const MEDIUM: i32 = 1 << 18;
 
-/// How many pipes may be: their pages count against a limit of the user.
+/// How many pipes may be large, and how many larger than usual at all: their pages count against
+/// a limit of the user.
+const LARGE_PIPES: usize = 4;
 const ENLARGED: usize = 64;
 
 /// What is drained at one go when a child has ended: more than the largest pipe holds, so that a
@@ -169,12 +174,12 @@ impl Plane {
                 let now = Instant::now();
                 let next = pipe.pace.after(count, emptied, now);
                 if pipe.pace.is_cramped() && !pipe.enlarged && self.enlarged < ENLARGED {
-                    enlarge(pipe);
+                    enlarge(pipe, if self.enlarged < LARGE_PIPES { LARGE } else { MEDIUM });
                     self.enlarged += 1;
                 }
                 match next {
                     Next::Again => self.ready.push_back(id),
-                    Next::Gather => self.gathering.push_back((now + GATHER, id)),
+                    Next::Gather(wait) => self.gathering.push(Reverse((now + wait, id))),
                     // The pipe is registered as long as it is here.
                     Next::Arm => drop(self.epoll.modify(&pipe.fd, &mut awaited(id))),
                 }
@@ -299,9 +304,9 @@ fn awaited(id: u64) -> EpollEvent {
 }
 
 /// Makes a pipe larger; it is tried once, and a refusal does no harm.
-fn enlarge(pipe: &mut Pipe) {
+fn enlarge(pipe: &mut Pipe, size: i32) {
     pipe.enlarged = true;
-    for size in LARGE {
+    for size in [size, MEDIUM] {
         if usize::try_from(size).is_ok_and(|size| size <= pipe.pace.capacity()) {
             return;
         }

@@ -1,8 +1,10 @@
 //! The thread: its loop, and what it is asked to do.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -10,11 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::time::TimeSpec;
 
 use super::handle::{Command, Inbox};
 use super::main_log::MainLog;
-use super::pace::GATHER;
 use super::pipe::Pipe;
 use super::plan::{ChannelKey, ChannelPlan};
 use super::sink::{Shape, Sink};
@@ -46,8 +49,8 @@ pub(super) struct Plane {
     pub(super) stripped: Vec<u8>,
     /// Pipes that have, or may have, something to read.
     pub(super) ready: VecDeque<u64>,
-    /// Pipes in which output gathers, and until when; in order of time.
-    pub(super) gathering: VecDeque<(Instant, u64)>,
+    /// Pipes in which output gathers, and until when.
+    pub(super) gathering: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Pipes whose sink takes nothing more.
     pub(super) paused: Vec<u64>,
     /// How many pipes were made larger.
@@ -94,7 +97,7 @@ impl Plane {
             scratch: vec![0; SCRATCH],
             stripped: Vec::new(),
             ready: VecDeque::new(),
-            gathering: VecDeque::new(),
+            gathering: BinaryHeap::new(),
             paused: Vec::new(),
             enlarged: 0,
             next_id: next_id + 1,
@@ -126,8 +129,7 @@ impl Plane {
             if self.sinks.take_relief() {
                 self.ready.extend(self.paused.drain(..));
             }
-            let timeout = self.timeout(Instant::now());
-            match self.epoll.wait(&mut events, timeout) {
+            match self.wait(&mut events) {
                 Ok(n) => events[..n].iter().for_each(|event| self.event(event.data())),
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(errno) => {
@@ -202,21 +204,29 @@ impl Plane {
     }
 
     fn time_passed(&mut self, now: Instant) {
-        let due = self.gathering.partition_point(|(due, _)| *due <= now + GATHER / 4);
-        self.ready.extend(self.gathering.drain(..due).map(|(_, id)| id));
+        while let Some(Reverse((due, id))) = self.gathering.peek()
+            && *due <= now
+        {
+            self.ready.push_back(*id);
+            self.gathering.pop();
+        }
         self.sinks.retry(now);
     }
 
-    fn timeout(&self, now: Instant) -> EpollTimeout {
+    /// Waits until something is ready or its time has come; without either, for as long as it
+    /// takes.
+    fn wait(&self, events: &mut [EpollEvent]) -> nix::Result<usize> {
         if !self.ready.is_empty() {
-            return EpollTimeout::ZERO;
+            return self.epoll.wait(events, EpollTimeout::ZERO);
         }
-        let gathered = self.gathering.front().map(|(due, _)| *due);
+        let gathered = self.gathering.peek().map(|Reverse((due, _))| *due);
         let Some(due) = gathered.into_iter().chain(self.sinks.next_retry()).min() else {
-            return EpollTimeout::NONE;
+            return self.epoll.wait(events, EpollTimeout::NONE);
         };
-        let wait = due.saturating_duration_since(now).max(Duration::from_millis(1));
-        EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::MAX)
+        // epoll_wait() counts in milliseconds.
+        let left = TimeSpec::from_duration(due.saturating_duration_since(Instant::now()));
+        ppoll(&mut [PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN)], Some(left), None)?;
+        self.epoll.wait(events, EpollTimeout::ZERO)
     }
 
     /// Writes the lines of this turn, and what the sinks have to tell.
