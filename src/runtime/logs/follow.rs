@@ -1,7 +1,7 @@
 //! `tail -f`: woken by the log plane, never polling, and nothing missed (C-433).
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,9 @@ pub const TRUNCATED: &[u8] = b"==> File truncated <==\n";
 
 /// How much a follower reads at once, in bytes.
 const CHUNK: usize = 64 * 1024;
+
+/// How many rotated files may be missing in a row before the end of the row is assumed.
+const GAP: u32 = 3;
 
 /// What has happened to a log since the subscription began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -164,63 +167,58 @@ impl Cursor {
                 self.position = 0;
                 return Ok(TRUNCATED.to_vec());
             }
-            let mut bytes = vec![0; CHUNK];
-            let n = self.file.read_at(&mut bytes, self.position)?;
-            if n > 0 {
-                self.position += n as u64;
-                bytes.truncate(n);
+            let mut bytes = self.read()?;
+            if !bytes.is_empty() || !rotated {
                 return Ok(bytes);
             }
-            if !rotated {
-                return Ok(Vec::new());
+            let Some(newer) = self.successor()? else {
+                self.rotations = growth.rotations;
+                return Ok(bytes);
+            };
+            // Now that there is a newer one, this file is complete: what came since the last look
+            // was the last.
+            bytes = self.read()?;
+            if !bytes.is_empty() {
+                return Ok(bytes);
             }
-            // The old file is complete and read: go to the one after it.
-            match self.successor()? {
-                Some(file) => {
-                    self.file = file;
-                    self.position = 0;
-                }
-                None => self.rotations = growth.rotations,
-            }
+            self.file = newer;
+            self.position = 0;
             self.truncations = growth.truncations;
         }
     }
 
-    /// The file that was begun after the one that is open; none when that is the current one.
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; CHUNK];
+        let n = self.file.read_at(&mut bytes, self.position)?;
+        self.position += n as u64;
+        bytes.truncate(n);
+        Ok(bytes)
+    }
+
+    /// The file that was begun after the one that is open; none when there is none yet.
+    ///
+    /// Looks from the newest to the oldest and keeps each file open while it looks at the next:
+    /// as rotation moves files the same way, none can slip by, whenever it happens.
     fn successor(&self) -> io::Result<Option<File>> {
         let own = FileId::of(&self.file.metadata()?);
-        loop {
-            let Some(age) = self.age(own) else { return self.current() };
-            let Some(newer) = age.checked_sub(1) else { return Ok(None) };
-            match open_regular(&numbered(&self.path, newer)) {
-                Ok(file) if self.age(own) == Some(age) => return Ok(Some(file)),
-                // The file of that name is not made yet; its making will be told.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && newer == 0 => {
-                    return Ok(None);
-                }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                // Rotated again meanwhile.
-                _ => {}
-            }
-        }
-    }
-
-    fn current(&self) -> io::Result<Option<File>> {
-        match open_regular(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            outcome => outcome.map(Some),
-        }
-    }
-
-    /// The number of the rotated file that this one is now; none when it is gone.
-    fn age(&self, own: FileId) -> Option<u32> {
+        let (mut newest, mut newer) = (None, None);
+        let mut gap = 0;
         for n in 0.. {
-            match fs::metadata(numbered(&self.path, n)) {
-                Ok(meta) if FileId::of(&meta) == own => return Some(n),
-                Err(_) if n > 0 => return None,
-                _ => {}
+            match open_regular(&numbered(&self.path, n)) {
+                Ok(file) if FileId::of(&file.metadata()?) == own => return Ok(newer),
+                Ok(file) => {
+                    gap = 0;
+                    if n == 0 {
+                        newest = Some(file.try_clone()?);
+                    }
+                    newer = Some(file);
+                }
+                // There is a gap while files are being renamed, or where one was removed.
+                Err(_) if gap < GAP => gap += 1,
+                Err(_) => break,
             }
         }
-        None
+        // The old file is gone from here; what was between is unknown.
+        Ok(newest)
     }
 }

@@ -194,6 +194,7 @@ fn a_renamed_file_is_written_on_until_it_is_reopened() {
     assert_eq!(bench.text("a.old"), "before");
     assert!(!bench.path("a.log").exists());
     bench.handle.reopen();
+    bench.sync();
     child.write_all(b"after").unwrap();
     bench.handle.record(Record::new(Level::Info, "after"));
     assert_eq!(bench.main_log(), "INFO after\n");
