@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::handle::LogHandle;
+use super::output::{FileId, News};
 use super::read::open_regular;
-use super::sink::{FileId, News};
 use crate::core::rotate::numbered;
 
 /// What a follower prints when the file was emptied under it (C-433).

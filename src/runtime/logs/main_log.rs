@@ -3,7 +3,7 @@
 use std::mem;
 use std::time::SystemTime;
 
-use super::sink::Shape;
+use super::output::Shape;
 use super::sinks::{SinkId, Sinks};
 use super::syslog::Syslog;
 use super::text::head;

@@ -29,6 +29,7 @@ mod handle;
 mod lines;
 mod main_log;
 mod open;
+mod output;
 mod pace;
 mod pipe;
 mod plan;

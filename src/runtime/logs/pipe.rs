@@ -12,10 +12,10 @@ use nix::unistd::read;
 
 use super::handle::Attach;
 use super::lines::Lines;
+use super::output::Shape;
 use super::pace::{Next, Pace};
 use super::plan::{ChannelKey, ChannelPlan};
 use super::plane::Plane;
-use super::sink::Shape;
 use super::sinks::SinkId;
 use super::text::echo;
 use crate::core::ansi::Ansi;

@@ -18,9 +18,10 @@ use nix::sys::time::TimeSpec;
 
 use super::handle::{Command, Inbox};
 use super::main_log::MainLog;
+use super::output::Shape;
 use super::pipe::Pipe;
 use super::plan::{ChannelKey, ChannelPlan};
-use super::sink::{Shape, Sink};
+use super::sink::Sink;
 use super::sinks::{Sinks, await_room};
 use super::stream::Stream;
 use super::syslog::Syslog;

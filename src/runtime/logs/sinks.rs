@@ -11,8 +11,9 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::follow::Follows;
+use super::output::{FileId, Shape};
 use super::plan::ChannelPlan;
-use super::sink::{FileId, Shape, Sink};
+use super::sink::Sink;
 use crate::model::record::Record;
 
 /// Names a sink, and its event.
@@ -85,14 +86,11 @@ impl Sinks {
         if self.main != Some(id) {
             sink.set_rotation(plan.rotation());
         }
-        // If the name leads to a new file, that is the log now. One that cannot be looked at is
-        // opened again when something is written.
+        // If the name leads to a new file, that is the log now.
         if let Some(file) = file
             && sink.id() != file_id
-            && sink.adopt(file).is_ok()
-            && sink.is_holding()
         {
-            sink.resume();
+            sink.adopt(file);
         }
         self.settle(id);
         Some(id)
