@@ -1,5 +1,5 @@
 //! The control interface `org.supervisord.Supervisor1` on D-Bus. The contract is the file
-//! `dbus/org.supervisord.Supervisor1.xml`; [`dispatch`] tells how calls are answered from it.
+//! `dbus/org.supervisord.Supervisor1.xml`; `dispatch` tells how calls are answered from it.
 
 mod call;
 pub mod contract;

@@ -272,10 +272,14 @@ impl Engine {
                 },
             };
             self.spawner.settled();
-            let (input, pid) = self.effects.take_news(news);
-            self.feed(input);
-            if let Some(status) = pid.and_then(|pid| self.early_exits.remove(&pid)) {
-                self.feed(Input::Exited { pid: pid.unwrap_or(0), status });
+            if let News::Spawn(news) = news {
+                let (input, pid) = self.effects.take_news(*news);
+                self.feed(input);
+                if let Some(pid) = pid
+                    && let Some(status) = self.early_exits.remove(&pid)
+                {
+                    self.feed(Input::Exited { pid, status });
+                }
             }
             if self.spawner.in_flight() == 0 {
                 // Whoever ended meanwhile and was not reported is nobody's child.

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::channels::Channels;
 use super::logs::{ChannelKey, LogHandle};
-use super::spawner::News;
+use super::spawner::SpawnNews;
 use super::stdin::Stdin;
 use crate::core::action::{Generation, Input, SignalScope};
 use crate::core::key::ProcKey;
@@ -48,8 +48,8 @@ impl Effects {
     }
 
     /// Takes in what became of a spawn: what to tell the core, and the pid of the new child.
-    pub fn take_news(&mut self, news: News) -> (Input, Option<i32>) {
-        let News { key, generation, channels, outcome } = news;
+    pub fn take_news(&mut self, news: SpawnNews) -> (Input, Option<i32>) {
+        let SpawnNews { key, generation, channels, outcome } = news;
         match outcome {
             Ok((child, files)) => {
                 let pid = child.pid;

@@ -47,9 +47,18 @@ struct SpawnJob {
     logs: Arc<LogPaths>,
 }
 
+/// What the thread reports, once for each thing that it was asked.
+#[derive(Debug)]
+pub enum News {
+    /// AUTO logs were created.
+    LogsCreated,
+    /// A spawn is done.
+    Spawn(Box<SpawnNews>),
+}
+
 /// What became of a spawn.
 #[derive(Debug)]
-pub struct News {
+pub struct SpawnNews {
     /// For which process.
     pub key: ProcKey,
     /// Which spawn.
@@ -77,13 +86,15 @@ impl Spawner {
         let (reports, news) = async_mpsc::unbounded_channel();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             for job in queue {
-                match job {
-                    Job::CreateLogs(spec, logs) => create_logs(&spec, &logs, &context.log),
-                    Job::Spawn(job) => {
-                        if reports.send(job.carry_out(&context)).is_err() {
-                            return; // the engine ended
-                        }
+                let news = match job {
+                    Job::CreateLogs(spec, logs) => {
+                        create_logs(&spec, &logs, &context.log);
+                        News::LogsCreated
                     }
+                    Job::Spawn(job) => News::Spawn(Box::new(job.carry_out(&context))),
+                };
+                if reports.send(news).is_err() {
+                    return; // the engine ended
                 }
             }
         })?;
@@ -98,23 +109,23 @@ impl Spawner {
         spec: Arc<ProcessSpec>,
         logs: Arc<LogPaths>,
     ) {
-        self.in_flight += 1;
         self.push(Job::Spawn(SpawnJob { key, generation, spec, logs }));
     }
 
     /// Creates the AUTO logs of a process that became active (C-136).
-    pub fn create_logs(&self, spec: Arc<ProcessSpec>, logs: Arc<LogPaths>) {
+    pub fn create_logs(&mut self, spec: Arc<ProcessSpec>, logs: Arc<LogPaths>) {
         if spec.stdout.file == LogFile::Auto || spec.stderr.file == LogFile::Auto {
             self.push(Job::CreateLogs(spec, logs));
         }
     }
 
-    fn push(&self, job: Job) {
+    fn push(&mut self, job: Job) {
+        self.in_flight += 1;
         // The thread ends only after this sender is dropped.
         let _ = self.jobs.send(job);
     }
 
-    /// How many children were asked for and not reported yet.
+    /// How many things were asked for and not reported yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight
@@ -127,11 +138,11 @@ impl Spawner {
 }
 
 impl SpawnJob {
-    fn carry_out(self, context: &SpawnContext) -> News {
+    fn carry_out(self, context: &SpawnContext) -> SpawnNews {
         let Self { key, generation, spec, logs } = self;
         let channels = Channels::new(&spec, &logs, context.strip_ansi);
         let outcome = make_child(&spec, &channels, context);
-        News { key, generation, channels, outcome }
+        SpawnNews { key, generation, channels, outcome }
     }
 }
 
