@@ -122,6 +122,7 @@ fn signal() {
         world.expect_exited(&["x"]);
         world.ctl(&["signal", "HUP", "g:*"]).exits(0);
         world.ctl(&["signal", "0", "all"]).prints("a: signalled\n").exits(0);
+        world.expect_log("sig signal 0");
         world.log("of signals", &["sending", "exited"]);
     });
 }

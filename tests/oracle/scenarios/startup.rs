@@ -191,6 +191,7 @@ fn signal_to_reopen() {
         let old: Vec<&str> = old.lines().filter(|line| line.contains("reopen")).collect();
         world.note("log before", &old.join("\n"));
         world.ctl(&["stop", "a"]).prints("a: stopped\n");
+        world.expect_log("stopped: a");
         world.log("after", &["stopped"]);
     });
 }

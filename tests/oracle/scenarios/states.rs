@@ -134,6 +134,7 @@ fn stops() {
         }
         world.ctl(&["status"]).exits(3);
         world.ctl(&["stop", "plain"]).prints("plain: ERROR (not running)\n").exits(0);
+        world.expect_log("stopped: kill");
         world.log("of stops", &["killing", "stopped:"]);
     });
 }
@@ -195,6 +196,7 @@ fn groups_of_processes() {
         let child: u32 = world.dir.read("group.child").trim().parse().expect("a pid");
         let gone = crate::support::process::wait_gone(child, crate::support::PATIENCE);
         world.note("the group's child is gone", &gone.to_string());
+        world.expect_log("stopped: single");
         world.log("of stops", &["killing", "stopped:"]);
     });
 }

@@ -107,6 +107,7 @@ fn pidproxy_under_supervisord() {
         world.expect_file("legacy.out", "up\n");
         world.ctl(&["stop", "legacy"]).prints("legacy: stopped\n").exits(0);
         world.expect_file("seen", "term\n");
+        world.expect_log("stopped: legacy");
         world.log("of the stop", &["stopped:"]);
     });
 }
