@@ -15,6 +15,7 @@ use crate::config::{self, Host, Overrides};
 use crate::core::action::ExitKind;
 use crate::model::paths;
 use crate::model::record::{Level, Record};
+use crate::model::spec::ProcessKind;
 use crate::runtime::command::Inheritance;
 use crate::runtime::driver::Loader;
 use crate::runtime::logs::{self, LogHandle, LogPlane};
@@ -240,6 +241,19 @@ fn announce(settings: &Settings, records: Vec<Record>, log: &LogHandle) {
     if daemon.nodaemon && daemon.directory.is_some() {
         let text = "directory= has no effect in the foreground";
         log.record(Record::new(Level::Warn, text));
+    }
+    for group in &settings.groups {
+        if group.listener.is_some() {
+            let text = format!("[eventlistener:{}] runs, and gets no events yet", group.name);
+            log.record(Record::new(Level::Warn, text));
+        }
+        for process in &group.processes {
+            if let ProcessKind::FastCgi(socket) = &process.kind {
+                let (name, address) = (&process.name, &socket.address);
+                let text = format!("{name} runs without its FastCGI socket {address} yet");
+                log.record(Record::new(Level::Warn, text));
+            }
+        }
     }
     for server in &settings.servers {
         let address = match &server.address {

@@ -1,20 +1,15 @@
 //! Makes children on a thread of its own. A spawn suspends the thread that asks for it until the
 //! child has called `execve`, and a slow disk makes that long: the engine does not wait for it.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
-
-use nix::libc;
 
 use tokio::sync::mpsc as async_mpsc;
 
 use super::channels::{Channels, OpenFiles};
 use super::command::{self, Inheritance};
-use super::logs::LogHandle;
+use super::logs::{LogHandle, create_auto_log};
 use crate::core::action::Generation;
 use crate::core::key::ProcKey;
 use crate::model::record::{Level, Record};
@@ -167,11 +162,4 @@ fn create_logs(spec: &ProcessSpec, logs: &LogPaths, log: &LogHandle) {
             log.record(Record::about(Level::Error, &spec.name, text));
         }
     }
-}
-
-/// Creates a file that was not there, for its owner alone.
-fn create_auto_log(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    options.open(path).map(drop)
 }

@@ -56,18 +56,6 @@ pub fn wait(pid: i32) -> Result<ExitStatus, Errno> {
     exit.map(|(_, status)| status).ok_or(Errno::ECHILD)
 }
 
-/// Hands every child that has ended to `handle`, then reaps it, at most `limit` of them (upstream
-/// takes 100 a turn, C-192). Returns how many; when that is `limit`, there may be more.
-pub fn drain(limit: usize, mut handle: impl FnMut(i32, ExitStatus)) -> usize {
-    for done in 0..limit {
-        let Some((pid, status)) = peek() else { return done };
-        handle(pid, status);
-        // It was there a moment ago, and nobody else reaps.
-        let _ = reap(pid);
-    }
-    limit
-}
-
 /// `waitid`, again after an interruption: the pid and how it ended, none under `WNOHANG` when
 /// nothing has.
 ///

@@ -2,45 +2,23 @@
 //! (C-135, C-136).
 
 use std::fs::{self, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::libc;
 
 use crate::model::record::{Level, Record};
-use crate::model::snapshot::Channel;
 
-const ALPHABET: &[u8; 37] = b"abcdefghijklmnopqrstuvwxyz0123456789_";
-
-/// Makes an empty file `PROCESS-CHANNEL---IDENTIFIER-XXXXXXXX.log` with mode 0600 (C-136) that
-/// did not exist before.
+/// Creates an empty AUTO log, for its owner alone. It must not exist: nobody can put a file or a
+/// link of his own in its place, whatever directory it is in (C-136).
 ///
 /// # Errors
-/// What the system says of the directory.
-pub fn create_auto_file(
-    childlogdir: &Path,
-    process: &str,
-    channel: Channel,
-    identifier: &str,
-) -> io::Result<PathBuf> {
-    // An expanded process name may hold a slash (C-039).
-    let prefix = format!("{process}-{}---{identifier}-", channel.name()).replace('/', "_");
-    loop {
-        let path = childlogdir.join(format!("{prefix}{}.log", random_part()));
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(&path);
-        match made {
-            Ok(_) => return Ok(path),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// What the system says.
+pub fn create_auto_log(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    options.open(path).map(drop)
 }
 
 /// Removes the AUTO logs that an earlier run with this identifier left, rotated ones too, and
@@ -82,37 +60,22 @@ fn is_auto_name(name: &str, identifier: &str) -> bool {
     })
 }
 
-/// Eight characters that nobody can foretell; whether they are free is up to the file system.
-fn random_part() -> String {
-    let mut random = RandomState::new().hash_one(std::process::id());
-    let mut text = String::new();
-    for _ in 0..8 {
-        let n = usize::try_from(random % 37).unwrap_or(0);
-        text.push(char::from(ALPHABET[n]));
-        random /= 37;
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn auto_files_are_named_as_upstream_names_them() {
+    fn an_auto_log_is_private_and_takes_no_place() {
         // C-136
         let dir = tempfile::tempdir().unwrap();
-        let make = || create_auto_file(dir.path(), "web", Channel::Stderr, "supervisor").unwrap();
-        let (first, second) = (make(), make());
-        assert_ne!(first, second);
-        let name = first.file_name().unwrap().to_str().unwrap();
-        assert!(name.starts_with("web-stderr---supervisor-"), "{name}");
-        assert_eq!(name.len(), "web-stderr---supervisor-XXXXXXXX.log".len());
-        assert!(is_auto_name(name, "supervisor"));
-        assert_eq!(fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o600);
-        let slash = create_auto_file(dir.path(), "a/b", Channel::Stdout, "s").unwrap();
-        assert_eq!(slash.parent(), Some(dir.path()));
+        let path = dir.path().join("web-stderr---supervisor-abcdefgh.log");
+        create_auto_log(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(create_auto_log(&path).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
+        assert_eq!(create_auto_log(&link).unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
 
     #[test]

@@ -43,7 +43,7 @@ mod syslog;
 mod tests;
 mod text;
 
-pub use auto::{clean_auto_logs, create_auto_file};
+pub use auto::{clean_auto_logs, create_auto_log};
 pub use follow::{Follower, Growth, TRUNCATED};
 pub use handle::LogHandle;
 pub use open::open_log;
