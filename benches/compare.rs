@@ -148,6 +148,8 @@ fn many_programs(table: &mut Table, kind: Kind, many: usize) {
     peer.settle();
     table.lower(&format!("memory (PSS), {many} programs"), "MB", peer.pss());
 
+    // What the start set in motion, the last lines of the log for one, comes to rest first.
+    std::thread::sleep(Duration::from_secs(1));
     let window = Duration::from_secs(10);
     let (cpu, wakeups) = (peer.cpu(), peer.wakeups());
     // A window of time is what is measured here, not something waited for.
