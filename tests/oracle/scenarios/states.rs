@@ -139,7 +139,7 @@ fn stops() {
     });
 }
 
-/// C-178, C-186, C-187, C-212, C-245, C-251, C-425: requests in states of transition.
+/// C-165, C-178, C-186, C-187, C-212, C-245, C-251, C-425: requests in states of transition.
 #[test]
 fn transitions() {
     compare(|world| {
@@ -167,6 +167,8 @@ fn transitions() {
         world.ctl(&["stop", "crashing"]).prints("crashing: stopped\n").exits(0);
         let output = stop.finish(crate::support::PATIENCE);
         world.observe("the waiting stop", &output).prints("deaf: stopped\n");
+        let told = world.main_log().contains("INFO waiting for deaf to stop\n");
+        world.note("that a client waits is told", &told.to_string());
         world.ctl(&["status", "deaf"]).exits(3);
     });
 }
