@@ -1,4 +1,4 @@
-//! One process: its state machine (COMPAT section 3). Here is what it is and what it can be asked
+//! One process: its state machine (C-169 to C-218). Here is what it is and what it can be asked
 //! for; `news` takes in what became of its child, and `steps` are the ways from one state to
 //! another.
 //!

@@ -1,4 +1,4 @@
-//! What the supervisor does for its clients (COMPAT 5.2, as far as it concerns state).
+//! What the supervisor does for its clients (C-290 to C-322, as far as it concerns state).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Stopping everything, in order, for a shutdown or a restart (COMPAT 2.4).
+//! Stopping everything, in order, for a shutdown or a restart (C-147 to C-153).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Shutdown {
 }
 
 impl Supervisor {
-    /// A signal to the daemon itself (COMPAT 2.3).
+    /// A signal to the daemon itself (C-139 to C-146).
     pub(super) fn os_signal(&mut self, signal: Signal, turn: &mut Turn) {
         match signal {
             Signal::TERM | Signal::INT | Signal::QUIT => {

@@ -1,4 +1,4 @@
-//! Signals to the daemon, and restarts (COMPAT 2.3, C-415).
+//! Signals to the daemon, and restarts (C-139 to C-146, C-415).
 
 use crate::core::action::{Action, ExitKind};
 use crate::core::request::Request;

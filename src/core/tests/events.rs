@@ -1,4 +1,4 @@
-//! What events tell (COMPAT 6.2).
+//! What events tell (C-357 to C-370).
 
 use crate::core::action::Input;
 use crate::core::testing::build::{group, plain, process, program};

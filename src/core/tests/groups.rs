@@ -1,4 +1,4 @@
-//! Groups that come and go (C-297 to C-299, C-393 to C-398, USERS 16 and 20).
+//! Groups that come and go (C-297 to C-299, C-393 to C-398, upstream issues 746, 942, 1154, 105).
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ fn a_process_that_nobody_can_signal_keeps_its_group_while_it_lives() {
 
 #[test]
 fn an_update_touches_only_what_changed() {
-    // C-396, C-398, USERS 20
+    // C-396, C-398, upstream issues 1154, 105
     let mut world = World::booted(vec![plain("keep"), plain("edit")]);
     world.run_ms(2000);
     let kept = world.pid("keep");
@@ -194,7 +194,7 @@ fn auto_logs_get_names_when_a_group_becomes_active() {
 
 #[test]
 fn a_stop_of_everything_is_answered_before_its_groups_go() {
-    // USERS 16: update stops, waits, removes, and never meets STILL_RUNNING.
+    // Upstream issues 746, 942: update stops, waits, removes, and never meets STILL_RUNNING.
     let mut world = World::running(plain("a"));
     world.program("a", Program::slow_to_stop(500));
     let stop = world.stop("a:*");
@@ -208,7 +208,7 @@ fn a_stop_of_everything_is_answered_before_its_groups_go() {
 
 #[test]
 fn an_updated_group_keeps_the_processes_that_did_not_change() {
-    // C-396 (better), USERS 20
+    // C-396 (better), upstream issues 1154, 105
     let same = |name: &str| process(name, |_| {});
     let old = vec![same("g:keep"), same("g:edit"), same("g:drop")];
     let mut world = World::booted(vec![group("g", 5, old)]);

@@ -1,4 +1,4 @@
-//! The lines of the daemon's log, word for word (COMPAT 2.5).
+//! The lines of the daemon's log, word for word (C-154 to C-168).
 
 use crate::core::action::Input;
 use crate::core::testing::build::{group, manual, plain, process, program};

@@ -1,4 +1,4 @@
-//! In which order processes are started and stopped (COMPAT 3.3, 2.4).
+//! In which order processes are started and stopped (C-215 to C-218, C-147 to C-153).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How often a process is started again (C-428, USERS 19).
+//! How often a process is started again (C-428, upstream issue 1285).
 
 use crate::core::action::Input;
 use crate::core::testing::build::program;
@@ -20,7 +20,7 @@ fn looping(millis: u64, code: i32, edit: impl FnOnce(&mut ProcessSpec)) -> World
 
 #[test]
 fn quick_failures_without_startsecs_are_given_up() {
-    // USERS 19: upstream never gives up.
+    // upstream issue 1285: upstream never gives up.
     for autorestart in [Autorestart::Always, Autorestart::Unexpected] {
         let mut world = looping(10, 1, |spec| spec.autorestart = autorestart);
         world.run_ms(60_000);

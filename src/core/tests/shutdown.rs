@@ -1,4 +1,4 @@
-//! Stopping everything (COMPAT 2.4).
+//! Stopping everything (C-147 to C-153).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The states of a process and the ways between them (COMPAT 3.1).
+//! The states of a process and the ways between them (C-169 to C-192).
 
 use std::time::Duration;
 
@@ -209,7 +209,7 @@ fn an_exit_is_followed_by_a_start_as_configured() {
 
 #[test]
 fn a_restart_needs_no_tick() {
-    // USERS 5, C-441: the new child is asked for in the turn of the exit.
+    // upstream issues 257, 1700, C-441: the new child is asked for in the turn of the exit.
     let mut world = World::running(program("a", |spec| spec.autorestart = Autorestart::Always));
     world.exits("a", ExitStatus::Code(0));
     assert_eq!(world.spawned(), ["a"]);
@@ -218,7 +218,7 @@ fn a_restart_needs_no_tick() {
 
 #[test]
 fn an_exit_in_the_very_moment_of_success_is_no_early_exit() {
-    // USERS 4: upstream asserts that a process that ends is RUNNING.
+    // upstream issues 458, 1387: upstream asserts that a process that ends is RUNNING.
     let mut world = World::new(vec![program("a", |s| s.autorestart = Autorestart::Never)]);
     world.program("a", Program::exiting(1000, 0));
     world.give(crate::core::action::Input::Boot);
@@ -228,7 +228,7 @@ fn an_exit_in_the_very_moment_of_success_is_no_early_exit() {
 
 #[test]
 fn a_process_that_crashes_all_the_time_can_be_restarted_at_any_moment() {
-    // USERS 4
+    // upstream issues 458, 1387
     let mut world = World::new(vec![program("a", |spec| spec.startretries = 1000)]);
     world.program("a", Program::exiting(300, 1));
     world.give(crate::core::action::Input::Boot);
@@ -243,7 +243,7 @@ fn a_process_that_crashes_all_the_time_can_be_restarted_at_any_moment() {
 
 #[test]
 fn setting_the_clock_changes_nothing_but_what_is_shown() {
-    // C-190, C-168, USERS 3
+    // C-190, C-168, upstream issues 1043, 802
     let mut world = World::booted(vec![plain("a"), program("b", |spec| spec.stopwaitsecs = 2)]);
     world.program("b", Program::stubborn());
     world.run_ms(500);
@@ -292,7 +292,7 @@ fn an_unknown_process_is_named_as_people_name_it() {
 
 #[test]
 fn a_supervisor_with_nothing_to_do_wants_no_wake_up() {
-    // USERS 1, C-146
+    // upstream issues 807, 1348, C-146
     let world = World::running(plain("a"));
     assert_eq!(world.core.next_deadline(), None);
 }

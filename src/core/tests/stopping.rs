@@ -1,4 +1,4 @@
-//! Stopping a process (COMPAT 3.1, C-303, C-304).
+//! Stopping a process (C-169 to C-192, C-303, C-304).
 
 use std::time::Duration;
 
@@ -200,7 +200,7 @@ fn a_crash_during_a_stop_is_a_stop() {
 
 #[test]
 fn a_stop_is_answered_in_the_turn_of_the_exit() {
-    // C-441, USERS 5
+    // C-441, upstream issues 257, 1700
     let mut world = World::running(plain("a"));
     let stop = world.stop("a");
     assert!(world.reply(stop).unwrap().is_ok());

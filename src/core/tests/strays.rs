@@ -12,7 +12,7 @@ use crate::model::time::Now;
 
 #[test]
 fn unknown_pids_are_reaped_with_a_word() {
-    // C-138, USERS 17
+    // C-138, upstream issue 936
     let mut world = World::running(plain("a"));
     world.give(Input::Exited { pid: 4711, status: ExitStatus::Code(0) });
     let status = ExitStatus::Signal { signal: Signal::KILL, core_dumped: false };

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_missing_directory_says_so() {
-        // USERS 11
+        // upstream issues 629, 1143, 445
         let error = open_log(Path::new("/nonexistent/dir/a.log"), false).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     }

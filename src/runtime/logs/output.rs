@@ -281,7 +281,8 @@ impl Output {
         self.truncate()
     }
 
-    /// Learns what others did to the file: one system call for a batch of output (USERS 9).
+    /// Learns what others did to the file: one system call for a batch of output (upstream
+    /// issue 402).
     fn refresh(&mut self) -> io::Result<()> {
         let Target::Regular(regular) = &mut self.target else { return Ok(()) };
         let meta = regular.file.metadata()?;

@@ -139,7 +139,7 @@ fn what_a_child_writes_is_in_its_log_byte_for_byte() {
 
 #[test]
 fn stopping_drains_every_pipe() {
-    // USERS 10
+    // upstream issues 11, 57, 340
     let bench = Bench::new();
     let mut children: Vec<_> =
         (0..20).map(|n| bench.child(key(n), &bench.plan(&format!("{n}.log")))).collect();
@@ -329,7 +329,7 @@ fn a_closed_or_blocked_stdout_does_no_harm() {
 
 #[test]
 fn a_log_that_cannot_be_opened_fails_the_start_with_its_errno() {
-    // USERS 11
+    // upstream issues 629, 1143, 445
     let plan = plan(Path::new("/nonexistent/a.log"));
     assert_eq!(plan.open_file().unwrap_err().raw_os_error(), Some(libc::ENOENT));
     let main = MainLogPlan {
@@ -391,7 +391,7 @@ fn open_files_in(dir: &Path) -> usize {
 
 #[test]
 fn a_log_is_closed_when_its_process_has_ended_and_never_open_twice() {
-    // USERS 9
+    // upstream issues 1003, 1440, 402
     let bench = Bench::new();
     let plan = bench.plan("a.log");
     assert_eq!(open_files_in(bench.dir.path()), 1);

@@ -19,7 +19,7 @@ fn a_log_that_cannot_be_written_is_said_once_and_the_child_runs_on() {
 
 #[test]
 fn a_missing_directory_is_found_again_and_nothing_is_lost() {
-    // USERS 9, 11
+    // upstream issues 1003, 1440, 402, 629, 1143, 445
     let bench = Bench::new();
     fs::create_dir(bench.path("d")).unwrap();
     let mut child = bench.child(key(1), &bench.plan("d/a.log"));

@@ -93,7 +93,7 @@ fn a_full_log_is_rotated_before_it_grows() {
 
 #[test]
 fn two_programs_on_one_file_rotate_it_together() {
-    // USERS 8
+    // upstream issues 411, 900
     let bench = Bench::new();
     let one = ChannelPlan { maxbytes: 1_000, backups: 99, ..bench.plan("a.log") };
     std::os::unix::fs::symlink(bench.path("a.log"), bench.path("b.log")).unwrap();
@@ -119,7 +119,7 @@ fn two_programs_on_one_file_rotate_it_together() {
 
 #[test]
 fn the_main_log_may_share_its_file_with_a_program() {
-    // USERS 8
+    // upstream issues 411, 900
     let bench = Bench::with(|main| (main.maxbytes, main.backups) = (1_000, 50), |_| {});
     let mut child = bench.child(key(1), &bench.plan("main.log"));
     for n in 0..100 {
@@ -136,7 +136,7 @@ fn the_main_log_may_share_its_file_with_a_program() {
 
 #[test]
 fn a_file_removed_by_hand_comes_back() {
-    // USERS 9
+    // upstream issues 1003, 1440, 402
     let bench = Bench::new();
     let mut child = bench.child(key(1), &bench.plan("a.log"));
     child.write_all(b"lost").unwrap();

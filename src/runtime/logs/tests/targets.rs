@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_fifo_is_written_with_rotation_left_on() {
-    // C-376, C-432, USERS 7
+    // C-376, C-432, upstream issue 1224
     let bench = Bench::new();
     let path = bench.path("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
