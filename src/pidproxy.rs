@@ -149,6 +149,8 @@ impl Proxy {
                 }
             }
             if stopped {
+                // Its SIGCHLD may come a moment later: its status counts before all is over.
+                self.children.reap(|| read_pid(&self.pidfile));
                 self.stopping = None;
                 self.deadline = Some(Instant::now() + GRACE);
             }

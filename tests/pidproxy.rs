@@ -14,7 +14,8 @@ use tempfile::TempDir;
 const PIDPROXY: &str = env!("CARGO_BIN_EXE_pidproxy");
 
 /// A daemon in Python: writes its pid file, says `up` and each signal it gets; on TERM it says
-/// `ending` and ends with 5 as soon as there is a line (or the end) on the pipe `end`.
+/// `ending` and ends with 5 as soon as there is a line (or the end) on the pipe `end`. With the
+/// argument `tell` it gets USR2 when the process that started it ends.
 const DAEMON: &str = "\
 import os, signal, sys
 def say(text): os.write(1, (text + '\\n').encode())
@@ -26,6 +27,9 @@ def end(*_):
 for name in ('HUP', 'USR1', 'USR2', 'QUIT', 'INT'):
     signal.signal(getattr(signal, 'SIG' + name), lambda n, f, name=name: say(name))
 signal.signal(signal.SIGTERM, end)
+if sys.argv[1:] == ['tell']:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGUSR2)
 open('tmp', 'w').write(str(os.getpid()))
 os.rename('tmp', 'pid')
 say('up')
@@ -188,10 +192,12 @@ fn a_daemon_in_the_background_is_waited_for() {
     // C-448
     let dir = scratch();
     nix::unistd::mkfifo(&dir.path().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let script = "setsid python3 daemon.py & read line < go";
+    let script = "setsid python3 daemon.py tell & read line < go";
     let mut proxy = Proxy::start(dir.path(), &["pid", "sh", "-c", script]);
     proxy.hears("up");
     fs::write(dir.path().join("go"), "\n").unwrap();
+    // The shell has ended: what comes now is the daemon's alone.
+    proxy.hears("USR2");
     proxy.send(Signal::SIGHUP);
     proxy.hears("HUP");
     assert!(proxy.still_runs());
