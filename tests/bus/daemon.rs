@@ -22,6 +22,9 @@ autostart=false
 startsecs=0
 ";
 
+/// What the log says once `web` runs.
+const RUNS: &str = "success: web entered RUNNING";
+
 const METHOD: &str = "org.supervisord.Supervisor1.Manager.";
 
 /// A `supervisord` command that finds this bus, whoever runs it.
@@ -38,7 +41,9 @@ fn on(broker: &Broker, scratch: &Scratch) -> Command {
 
 fn start(broker: &Broker, scratch: &Scratch) -> Daemon {
     let config = scratch.join("supervisord.conf");
-    Daemon::start_command(scratch.path(), &config, on(broker, scratch))
+    let daemon = Daemon::start_command(scratch.path(), &config, on(broker, scratch));
+    daemon.expect_log(RUNS);
+    daemon
 }
 
 /// Calls a method of the manager by gdbus.
@@ -104,6 +109,7 @@ fn a_restart_comes_back_under_the_name() {
     daemon.expect_log("as org.supervisord.Supervisor1");
     call(&broker, "Restart", &[]).unwrap();
     daemon.expect_log_times("as org.supervisord.Supervisor1", 2);
+    daemon.expect_log_times(RUNS, 2);
     let info = call(&broker, "GetProcessInfo", &["'web'"]).unwrap();
     assert!(info.contains("'web', 20, 'pid "), "{info}");
 }
@@ -149,6 +155,7 @@ fn a_bus_that_never_answers_holds_up_no_start() {
     let address = format!("unix:path={}", silent.display());
     command.env("DBUS_SYSTEM_BUS_ADDRESS", &address).env("DBUS_SESSION_BUS_ADDRESS", &address);
     let daemon = Daemon::start_command(scratch.path(), &scratch.join("supervisord.conf"), command);
+    daemon.expect_log(RUNS);
     assert_eq!(row(&scratch, "web").state, 20);
     assert!(!daemon.log().contains("not on the"), "it was ready before it gave the bus up");
 }
