@@ -17,6 +17,7 @@ use super::xmlrpc;
 use crate::config::settings::CtlSettings;
 use crate::dbus::proxy::{self, ManagerProxy};
 use crate::dbus::types::BUS_NAME;
+use crate::model::paths;
 
 /// How long the system bus may take when nobody named it.
 const BUS_PATIENCE: Duration = Duration::from_secs(5);
@@ -76,7 +77,7 @@ impl Connector {
         let mut places = Vec::new();
         if !is_remote(&self.settings.serverurl) {
             if let Some(pidfile) = &self.settings.pidfile {
-                places.push(Place::Peer(peer_socket(pidfile)));
+                places.push(Place::Peer(paths::bus_socket(pidfile)));
             }
             if let Some(config_file) = &self.settings.config_file {
                 places.push(Place::System { config_file: Some(config_file.clone()) });
@@ -84,18 +85,6 @@ impl Connector {
         }
         places.push(Place::from_url(&self.settings.serverurl));
         places
-    }
-}
-
-/// The peer-to-peer socket that belongs to a pid file: `.pid` becomes `.bus`.
-#[must_use]
-pub fn peer_socket(pidfile: &Path) -> PathBuf {
-    if pidfile.extension().is_some_and(|extension| extension == "pid") {
-        pidfile.with_extension("bus")
-    } else {
-        let mut name = pidfile.as_os_str().to_owned();
-        name.push(".bus");
-        name.into()
     }
 }
 
@@ -243,16 +232,6 @@ fn same_file(ours: &Path, theirs: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_socket_is_beside_the_pid_file() {
-        assert_eq!(
-            peer_socket(Path::new("/run/supervisord.pid")),
-            Path::new("/run/supervisord.bus")
-        );
-        assert_eq!(peer_socket(Path::new("/run/pid")), Path::new("/run/pid.bus"));
-        assert_eq!(peer_socket(Path::new("/run/a.b")), Path::new("/run/a.b.bus"));
-    }
 
     #[test]
     fn an_address_of_another_machine_is_used_as_it_stands() {

@@ -24,5 +24,6 @@ mod tests {
             Path::new("/run/supervisord.bus")
         );
         assert_eq!(bus_socket(Path::new("/run/sv")), Path::new("/run/sv.bus"));
+        assert_eq!(bus_socket(Path::new("/run/a.b")), Path::new("/run/a.b.bus"));
     }
 }
