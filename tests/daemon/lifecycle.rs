@@ -181,3 +181,24 @@ fn a_reload_with_a_broken_configuration_keeps_everything_running() {
     daemon.expect_log_times("success: a entered RUNNING", 2);
     assert!(wait_gone(pid, PATIENCE));
 }
+
+// C-390, C-391: the control socket is beside the pid file, also when a restart moves that.
+#[test]
+fn a_restart_with_another_pid_file_takes_the_control_socket_along() {
+    let scratch = Scratch::new();
+    let daemon = Daemon::start(&scratch, &format!("[program:a]\n{SLEEP}"));
+    daemon.expect_log("success: a entered RUNNING");
+    let moved = HEAD.replace("supervisord.pid", "second.pid");
+    assert_ne!(moved, HEAD);
+    scratch.write("supervisord.conf", format!("{moved}[program:a]\n{SLEEP}"));
+    daemon.process.signal(Signal::SIGHUP);
+    daemon.expect_log_times("success: a entered RUNNING", 2);
+    assert_eq!(daemon.ctl(&["pid"]).stdout.trim(), daemon.pid().to_string());
+    let names = scratch.names(".");
+    for name in ["second.pid", "second.bus"] {
+        assert!(names.iter().any(|there| there == name), "{name} is missing: {names:?}");
+    }
+    for name in ["supervisord.pid", "supervisord.bus"] {
+        assert!(names.iter().all(|there| there != name), "{name} was left: {names:?}");
+    }
+}
