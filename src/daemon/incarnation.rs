@@ -53,6 +53,8 @@ pub struct Parts<'a> {
     pub bus: Option<&'a UnixListener>,
     /// Reads the configuration again.
     pub loader: Loader,
+    /// Reads it for a restart, and refuses what a daemon could not start with.
+    pub restart_loader: Loader,
     /// Tells the process in the foreground that the daemon is up.
     pub ready: Option<Ready>,
 }
@@ -62,7 +64,7 @@ pub struct Parts<'a> {
 /// # Errors
 /// What could not be made, for people.
 pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, String> {
-    let Parts { plane, inheritance, bus, loader, ready } = parts;
+    let Parts { plane, inheritance, bus, loader, restart_loader, ready } = parts;
     let log = plane.handle();
     let daemon = settings.daemon;
     if !daemon.nocleanup {
@@ -91,7 +93,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         spawner,
         news,
         effects: Effects::new(log.clone()),
-        loader: Arc::clone(&loader),
+        loader: restart_loader,
         on_ready: Box::new(|snapshot| {
             notify::ready(&summary(snapshot));
             if let Some(ready) = ready {

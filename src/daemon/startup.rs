@@ -132,6 +132,7 @@ impl Prepared {
                 inheritance: Arc::clone(&inheritance),
                 bus: bus.as_ref().map(Listener::socket),
                 loader: Arc::clone(&loader),
+                restart_loader: restart_loader(&loader, &settings.daemon.pidfile),
                 ready: ready.take(),
             };
             let previous = settings.clone();
@@ -151,6 +152,23 @@ impl Prepared {
             move_bus(bus, &settings, &mut records);
         }
     }
+}
+
+/// Reads the configuration for a restart, and looks whether a daemon could start with it: nothing
+/// is stopped for one that could not (C-415).
+fn restart_loader(loader: &Loader, pidfile: &Path) -> Loader {
+    let (loader, current) = (Arc::clone(loader), pidfile.to_owned());
+    Arc::new(move || {
+        let settings = loader()?;
+        if let Err(StartError::Usage(text) | StartError::Failed(text)) = check_main_log(&settings) {
+            return Err(text);
+        }
+        let pidfile = &settings.daemon.pidfile;
+        if *pidfile != current {
+            pidfile::check_free(pidfile).map_err(|error| error.to_string())?;
+        }
+        Ok(settings)
+    })
 }
 
 fn load(overrides: &Overrides) -> Result<Settings, StartError> {

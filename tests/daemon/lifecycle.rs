@@ -182,6 +182,22 @@ fn a_reload_with_a_broken_configuration_keeps_everything_running() {
     assert!(wait_gone(pid, PATIENCE));
 }
 
+// C-415: what a restart needs is looked at before anything is stopped for it.
+#[test]
+fn a_reload_whose_log_cannot_be_opened_keeps_everything_running() {
+    let scratch = Scratch::new();
+    let daemon = Daemon::start(&scratch, &format!("[program:a]\n{SLEEP}"));
+    daemon.expect_log("success: a entered RUNNING");
+    let pid = daemon.pid_of("a");
+    std::fs::create_dir(scratch.join("taken")).unwrap();
+    let broken =
+        format!("[supervisord]\nlogfile=taken\npidfile=supervisord.pid\n[program:a]\n{SLEEP}");
+    scratch.write("supervisord.conf", format!("{broken}[supervisorctl]\n"));
+    daemon.process.signal(Signal::SIGHUP);
+    daemon.expect_log("could not open the log file");
+    assert_eq!(daemon.pid_of("a"), pid);
+}
+
 // C-390, C-391: the control socket is beside the pid file, also when a restart moves that.
 #[test]
 fn a_restart_with_another_pid_file_takes_the_control_socket_along() {
