@@ -3,9 +3,13 @@
 use std::fs::File;
 use std::io::Write;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 use super::process::Stream;
+
+/// How long pressed keys have, before they are pressed again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// A program whose standard input, output and error are a terminal. Killed when dropped.
 pub struct Terminal {
@@ -53,6 +57,23 @@ impl Terminal {
             "{needle:?} did not come {times} times to the screen:\n{:?}",
             self.screen.text()
         );
+    }
+
+    /// Presses keys, again and again until the program ends; its exit code. For a program that may
+    /// be busy when the keys come, and then forgets them.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn press_until_the_end(&mut self, keys: &str) -> Option<i32> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            // The keyboard may be gone already: then the program is too.
+            let _ = self.keyboard.write_all(keys.as_bytes());
+            if self.screen.wait_end(AGAIN) {
+                break;
+            }
+        }
+        self.finish()
     }
 
     /// Waits for the program's end; its exit code.
