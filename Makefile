@@ -14,7 +14,10 @@ export SUPERVISOR_UPSTREAM
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
           strace:strace dbus-daemon:dbus-daemon curl:curl
 
-.PHONY: help run test check bench fmt deps upstream nextest deny clean
+# What the package is built and checked with.
+DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
+
+.PHONY: help run test check bench fmt deb lintian deps deb-deps upstream nextest deny clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,13 +57,31 @@ bench: upstream ## Measure ours beside Python Supervisor (release build)
 fmt: ## Format the source
 	$(CARGO) fmt
 
+DEB := supervisor_$(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)_$(shell dpkg --print-architecture 2>/dev/null)
+
+deb: deb-deps ## Build the Debian package: target/deb/supervisor.deb
+	@mkdir -p target/deb
+	@rm -f target/deb/supervisor*
+	DEB_DIR=target/deb dpkg-buildpackage --unsigned-source --unsigned-changes --build=binary \
+	    --post-clean \
+	    --buildinfo-option=-utarget/deb --buildinfo-file=target/deb/$(DEB).buildinfo \
+	    --changes-option=-utarget/deb --changes-file=target/deb/$(DEB).changes
+	@cp target/deb/$(DEB).deb target/deb/supervisor.deb
+	@echo "built target/deb/$(DEB).deb, also as target/deb/supervisor.deb"
+
+lintian: deb ## Build the Debian package and check it
+	lintian --fail-on error,warning target/deb/$(DEB).changes
+
 # Installs only what is missing, and only as root; otherwise says what to install.
-deps:
+deps: WANTED = $(NEEDED)
+deb-deps: WANTED = $(DEB_NEEDED)
+deps deb-deps:
 	@missing=""; \
-	for pair in $(NEEDED); do \
+	for pair in $(WANTED); do \
 	    PATH="$$PATH:/usr/sbin:/sbin" command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
 	done; \
-	/usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	[ $@ = deb-deps ] || /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null || \
+	    missing="$$missing python3-venv"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" != 0 ]; then \
 	    echo "Please install:$$missing" >&2; exit 1; \
