@@ -12,7 +12,8 @@ export SUPERVISOR_UPSTREAM
 
 # Programs that the tests run, each as PROGRAM:DEBIAN-PACKAGE.
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
-          strace:strace dbus-daemon:dbus-daemon curl:curl
+          strace:strace dbus-daemon:dbus-daemon curl:curl \
+          systemd-analyze:systemd
 
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian

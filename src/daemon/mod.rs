@@ -13,11 +13,14 @@ use std::process::ExitCode;
 
 use crate::config::flags::{self, Invocation};
 use crate::sys::host::RealHost;
+use crate::systemd::listen;
 use startup::StartError;
 
 /// The entry of `supervisord`: exit code 0 after a shutdown, 2 for a usage error, 1 when it
 /// could not start for another reason (C-120).
 pub fn main() -> ExitCode {
+    // First of all, while nothing else is open.
+    let handed = listen::take();
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let program = words.next().unwrap_or_else(|| "supervisord".to_owned());
     let words: Vec<String> = words.collect();
@@ -25,7 +28,7 @@ pub fn main() -> ExitCode {
         Ok(Invocation::Help) => return print(&args::help()),
         Ok(Invocation::Version) => return print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Invocation::Test(overrides)) => startup::test_configuration(&overrides),
-        Ok(Invocation::Run(overrides)) => startup::run(*overrides),
+        Ok(Invocation::Run(overrides)) => startup::run(*overrides, handed),
         Err(text) => Err(StartError::Usage(text)),
     };
     match outcome {

@@ -23,6 +23,7 @@ use crate::sys::daemonize::{self, Ready};
 use crate::sys::pidfile::{self, PidFile, PidFileError};
 use crate::sys::socket::{BindError, Listener};
 use crate::sys::{limits, signals, subreaper, user};
+use crate::systemd::listen::{Activated, Handed};
 
 /// Why the daemon did not start.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub fn test_configuration(overrides: &Overrides) -> Result<(), StartError> {
 }
 
 /// Starts the daemon and runs it to its end.
-pub fn run(mut overrides: Overrides) -> Result<(), StartError> {
+pub fn run(mut overrides: Overrides, handed: Handed) -> Result<(), StartError> {
     let settings = load(&overrides)?;
     // Found once: a later reload reads the same file, wherever the daemon is then (C-416).
     overrides.config_file = Some(settings.daemon.config_file.to_string_lossy().into_owned());
@@ -64,8 +65,9 @@ pub fn run(mut overrides: Overrides) -> Result<(), StartError> {
     let mut records =
         limits::ensure_minimums(daemon.minfds, daemon.minprocs).map_err(|error| usage(&error))?;
     let nofile = limits::raise_open_files().ok();
+    let activated = take_sockets(handed, &mut records);
     let bus = bind_bus(&settings, &mut records)?;
-    Prepared { overrides, records, nofile, bus }.go_to_work(settings)
+    Prepared { overrides, records, nofile, bus, activated }.go_to_work(settings)
 }
 
 /// What was made ready before the daemon went to the background.
@@ -75,6 +77,9 @@ struct Prepared {
     /// The limit of open files before the daemon raised its own.
     nofile: Option<(rlim_t, rlim_t)>,
     bus: Option<Listener>,
+    /// Sockets that the service manager opened. They stay open for as long as the daemon lives,
+    /// through restarts too.
+    activated: Vec<Activated>,
 }
 
 impl Prepared {
@@ -105,7 +110,7 @@ impl Prepared {
         bus: &mut Option<Listener>,
         mut ready: Option<Ready>,
     ) -> Result<(), StartError> {
-        let Self { overrides, mut records, nofile, .. } = self;
+        let Self { overrides, mut records, nofile, activated: _activated, .. } = self;
         let failed = StartError::Failed;
         signals::ignore_sigpipe().map_err(|errno| failed(errno.to_string()))?;
         if let Err(errno) = subreaper::adopt_orphans() {
@@ -180,6 +185,17 @@ fn load(overrides: &Overrides) -> Result<Settings, StartError> {
         );
     }
     config::load(overrides, &super::host()).map_err(|error| usage(&error))
+}
+
+/// The sockets of the service manager, and what there is to say of them.
+fn take_sockets(handed: Handed, records: &mut Vec<Record>) -> Vec<Activated> {
+    for socket in &handed.sockets {
+        records.push(Record::new(Level::Info, format!("took over the socket {socket}")));
+    }
+    for error in &handed.errors {
+        records.push(Record::new(Level::Warn, error.to_string()));
+    }
+    handed.sockets
 }
 
 /// After a restart the socket is where its pid file is now.

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod daemonize;
 pub mod host;
+pub mod inherited;
 pub mod limits;
 pub mod pidfd;
 pub mod pidfile;

@@ -1,4 +1,5 @@
-//! The service manager: notifications, and later watchdog, sockets and journal.
+//! The service manager: notifications, the watchdog and sockets that it opened for us.
 #![forbid(unsafe_code)]
 
+pub mod listen;
 pub mod notify;

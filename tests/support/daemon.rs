@@ -77,8 +77,17 @@ impl Daemon {
     /// # Panics
     /// When it does not get ready; the message has what it wrote.
     pub fn start_command(dir: &Path, config: &Path, mut command: Command) -> Self {
+        command.stdin(Stdio::null());
+        Self::start_with_stdin(dir, config, command)
+    }
+
+    /// Starts a prepared `supervisord -n` command that has its standard input already.
+    ///
+    /// # Panics
+    /// When it does not get ready; the message has what it wrote.
+    pub fn start_with_stdin(dir: &Path, config: &Path, mut command: Command) -> Self {
         let notify = NotifySocket::bind(&dir.join(format!(".notify{}", std::process::id())));
-        command.env("NOTIFY_SOCKET", notify.path()).stdin(Stdio::null());
+        command.env("NOTIFY_SOCKET", notify.path());
         let mut process = Running::spawn(&mut command);
         if notify.wait("READY=1", PATIENCE).is_none() {
             let status = process.wait(Duration::ZERO);

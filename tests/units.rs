@@ -1,0 +1,125 @@
+//! The units of systemd/ say what the programs understand, and systemd understands them.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SERVICE: &str = include_str!("../systemd/supervisor.service");
+const SOCKET: &str = include_str!("../systemd/supervisor.socket");
+/// What the unit and the package agree on.
+const CONFIGURATION: &str = "/etc/supervisor/supervisord.conf";
+
+/// All values of `key=` of a unit, in order.
+fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
+    let assigned = |line: &'a str| line.strip_prefix(key)?.strip_prefix('=');
+    unit.lines().filter_map(assigned).collect()
+}
+
+fn value<'a>(unit: &'a str, key: &str) -> &'a str {
+    let values = values(unit, key);
+    assert_eq!(values.len(), 1, "{key}= is there {} times", values.len());
+    values[0]
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+#[test]
+fn the_service_starts_the_daemon_with_flags_that_it_has() {
+    let line = words(value(SERVICE, "ExecStart"));
+    assert_eq!(line.first(), Some(&"/usr/bin/supervisord"));
+    assert_eq!(line.last(), Some(&"$DAEMON_OPTS"));
+    let flags = &line[1..line.len() - 1];
+    let matches = supervisor::daemon::args::definition()
+        .try_get_matches_from(std::iter::once(&"supervisord").chain(flags))
+        .expect("the command line of the unit");
+    assert!(matches.get_flag("nodaemon"), "systemd waits for the process that it started");
+    assert_eq!(matches.get_one::<String>("configuration").map(String::as_str), Some(CONFIGURATION));
+    assert_eq!(value(SERVICE, "EnvironmentFile"), "-/etc/default/supervisor");
+}
+
+#[test]
+fn a_reload_is_an_update_of_the_same_configuration() {
+    assert_eq!(
+        words(value(SERVICE, "ExecReload")),
+        ["/usr/bin/supervisorctl", "-c", CONFIGURATION, "update"]
+    );
+}
+
+#[test]
+fn the_service_is_found_by_all_its_names() {
+    assert_eq!(
+        words(value(SERVICE, "Alias")),
+        ["supervisord.service", "dbus-org.supervisord.Supervisor1.service"]
+    );
+    assert_eq!(value(SERVICE, "BusName"), supervisor::dbus::types::BUS_NAME);
+    assert_eq!(value(SERVICE, "Type"), "notify");
+    assert_eq!(value(SOCKET, "Service"), "supervisor.service");
+}
+
+#[test]
+fn a_broken_configuration_is_not_tried_again() {
+    // C-120
+    assert_eq!(value(SERVICE, "Restart"), "on-failure");
+    assert_eq!(value(SERVICE, "RestartPreventExitStatus"), "2");
+}
+
+/// A directory with the units, in which every program that they name exists.
+fn as_installed() -> (tempfile::TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut paths = Vec::new();
+    for (name, text) in [("supervisor.service", SERVICE), ("supervisor.socket", SOCKET)] {
+        let bin = dir.path().display().to_string();
+        let text = text.replace("/usr/bin", &bin);
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("a unit");
+        paths.push(path);
+    }
+    for name in ["supervisord", "supervisorctl"] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, "#!/bin/sh\n").expect("a program");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).expect("its mode");
+    }
+    (dir, paths)
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    let (_dir, units) = as_installed();
+    // The man pages come with the package.
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(&units)
+        .output()
+        .expect("systemd-analyze, of Debian's package systemd (make deps)");
+    let told = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> = told.lines().filter(|line| line.contains("supervisor")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{told}");
+}
+
+#[test]
+fn every_setting_is_given_once() {
+    for unit in [SERVICE, SOCKET] {
+        let mut seen = BTreeMap::new();
+        for line in unit.lines().filter(|line| !line.starts_with(['#', '['])) {
+            if let Some((key, _)) = line.split_once('=') {
+                *seen.entry(key).or_insert(0) += 1;
+            }
+        }
+        let twice: Vec<_> = seen.iter().filter(|(_, count)| **count > 1).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+}
+
+#[test]
+fn the_socket_is_where_the_shipped_configuration_serves() {
+    assert_eq!(value(SOCKET, "ListenStream"), "127.0.0.1:9001");
+    assert_eq!(value(SOCKET, "FileDescriptorName"), "http");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/supervisord.conf");
+    if let Ok(text) = std::fs::read_to_string(shipped) {
+        assert!(text.contains("port=127.0.0.1:9001"), "{text}");
+    }
+}
