@@ -254,6 +254,7 @@ fn start_command(command: Vec<OsString>) -> Result<Spawned, StartError> {
         umask: None,
         identity: None,
         nofile: None,
+        cgroup: None,
         own_group: false,
         stdin: own(std::io::stdin().as_fd().try_clone_to_owned())?,
         stdout: own(std::io::stdout().as_fd().try_clone_to_owned())?,

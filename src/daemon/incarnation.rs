@@ -21,6 +21,7 @@ use crate::runtime::effects::Effects;
 use crate::runtime::handle::EngineHandle;
 use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget};
 use crate::runtime::spawner::{SpawnContext, Spawner};
+use crate::sys::cgroup::Tree;
 use crate::sys::clock;
 use crate::sys::daemonize::Ready;
 use crate::systemd::notify;
@@ -49,6 +50,8 @@ pub struct Parts<'a> {
     pub plane: LogPlane,
     /// What children have from the daemon.
     pub inheritance: Arc<Inheritance>,
+    /// Where programs have cgroups of their own, if anywhere.
+    pub cgroups: Option<Arc<Tree>>,
     /// The socket of the peer-to-peer bus.
     pub bus: Option<&'a UnixListener>,
     /// Reads the configuration again.
@@ -64,7 +67,7 @@ pub struct Parts<'a> {
 /// # Errors
 /// What could not be made, for people.
 pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, String> {
-    let Parts { plane, inheritance, bus, loader, restart_loader, ready } = parts;
+    let Parts { plane, inheritance, cgroups, bus, loader, restart_loader, ready } = parts;
     let log = plane.handle();
     let daemon = settings.daemon;
     if !daemon.nocleanup {
@@ -85,6 +88,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         inheritance: Arc::clone(&inheritance),
         strip_ansi: daemon.strip_ansi,
         log: log.clone(),
+        cgroups,
     };
     let (spawner, news) =
         Spawner::start(context).map_err(|error| format!("could not start a thread: {error}"))?;

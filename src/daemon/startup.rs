@@ -16,9 +16,11 @@ use crate::core::action::ExitKind;
 use crate::model::paths;
 use crate::model::record::{Level, Record};
 use crate::model::spec::ProcessKind;
+use crate::runtime::cgroups;
 use crate::runtime::command::Inheritance;
 use crate::runtime::driver::Loader;
 use crate::runtime::logs::{self, LogHandle, LogPlane};
+use crate::sys::cgroup::Tree;
 use crate::sys::daemonize::{self, Ready};
 use crate::sys::pidfile::{self, PidFile, PidFileError};
 use crate::sys::socket::{BindError, Listener};
@@ -67,7 +69,7 @@ pub fn run(mut overrides: Overrides, handed: Handed) -> Result<(), StartError> {
     let nofile = limits::raise_open_files().ok();
     let activated = take_sockets(handed, &mut records);
     let bus = bind_bus(&settings, &mut records)?;
-    Prepared { overrides, records, nofile, bus, activated }.go_to_work(settings)
+    Prepared { overrides, records, nofile, bus, cgroups: None, activated }.go_to_work(settings)
 }
 
 /// What was made ready before the daemon went to the background.
@@ -77,6 +79,8 @@ struct Prepared {
     /// The limit of open files before the daemon raised its own.
     nofile: Option<(rlim_t, rlim_t)>,
     bus: Option<Listener>,
+    /// Where programs have cgroups of their own, if anywhere.
+    cgroups: Option<Arc<Tree>>,
     /// Sockets that the service manager opened. They stay open for as long as the daemon lives,
     /// through restarts too.
     activated: Vec<Activated>,
@@ -85,6 +89,8 @@ struct Prepared {
 impl Prepared {
     fn go_to_work(mut self, settings: Settings) -> Result<(), StartError> {
         let daemon = &settings.daemon;
+        // Before the daemon becomes a user who may not move it.
+        self.cgroups = cgroups::settle(daemon.user.as_ref(), &mut self.records);
         let note = user::drop_privileges(daemon.user.as_ref()).map_err(|error| usage(&error))?;
         self.records.extend(note);
         check_main_log(&settings)?;
@@ -110,7 +116,7 @@ impl Prepared {
         bus: &mut Option<Listener>,
         mut ready: Option<Ready>,
     ) -> Result<(), StartError> {
-        let Self { overrides, mut records, nofile, activated: _activated, .. } = self;
+        let Self { overrides, mut records, nofile, cgroups, activated: _activated, .. } = self;
         let failed = StartError::Failed;
         signals::ignore_sigpipe().map_err(|errno| failed(errno.to_string()))?;
         if let Err(errno) = subreaper::adopt_orphans() {
@@ -135,6 +141,7 @@ impl Prepared {
             let parts = Parts {
                 plane,
                 inheritance: Arc::clone(&inheritance),
+                cgroups: cgroups.clone(),
                 bus: bus.as_ref().map(Listener::socket),
                 loader: Arc::clone(&loader),
                 restart_loader: restart_loader(&loader, &settings.daemon.pidfile),

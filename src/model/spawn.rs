@@ -174,6 +174,13 @@ pub enum SpawnError {
         /// Why.
         errno: Errno,
     },
+    /// It could not be put into its cgroup. A program is started without one then, so nobody is
+    /// shown this.
+    #[error("couldn't move into the cgroup: {errno}")]
+    Cgroup {
+        /// Why.
+        errno: Errno,
+    },
     /// Another step of the preparation failed in the child.
     #[error("{step} failed: {errno}")]
     Setup {
@@ -199,6 +206,7 @@ impl SpawnError {
                 Some(format!("supervisor: {self}\nsupervisor: child process was not spawned\n"))
             }
             Self::Command(_)
+            | Self::Cgroup { .. }
             | Self::LogFile { .. }
             | Self::TooManyFiles { .. }
             | Self::TooManyProcesses { .. }

@@ -126,6 +126,7 @@ impl Resolved {
                 Err(_) => SpawnError::Exec { command: command(), errno: errno.into() },
             },
             (Stage::Exec, _) => SpawnError::Exec { command: command(), errno: errno.into() },
+            (Stage::Cgroup, _) => SpawnError::Cgroup { errno: errno.into() },
             (Stage::ProcessGroup | Stage::Files | Stage::Limits, _) => {
                 SpawnError::Setup { step: failure.stage.to_string(), errno: errno.into() }
             }
@@ -197,6 +198,7 @@ pub fn resolve(spec: &ProcessSpec, inheritance: &Inheritance) -> Result<Resolved
             umask: spec.umask,
             identity: spec.user.as_ref().and_then(|user| identity(user, inheritance)),
             nofile: inheritance.nofile,
+            cgroup: None,
             own_group: true,
             stdin: Stdio::Pipe,
             stdout: Stdio::Pipe,

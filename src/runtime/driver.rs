@@ -43,6 +43,9 @@ const REQUEST_QUEUE: usize = 256;
 /// Events that a slow subscriber may lag behind.
 const EVENT_QUEUE: usize = 4096;
 
+/// How long what the spawner still has to do may hold the end up.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How an engine ended.
 #[derive(Debug)]
 pub struct Outcome {
@@ -212,6 +215,8 @@ impl Engine {
             self.feed(Input::Tick);
         };
         self.effects.shut_down();
+        // The next incarnation makes the cgroups that this one removes.
+        self.spawner.finish(PATIENCE);
         Outcome { kind, next: self.next }
     }
 
@@ -352,9 +357,16 @@ impl Engine {
                 let outcome = self.effects.write_stdin(key, data).map(|()| Reply::Done);
                 self.outbox_replies.push((token, outcome));
             }
-            Action::Ended { key, generation } => self.effects.ended(key, generation),
+            Action::Ended { key, generation } => {
+                if let Some(name) = self.effects.ended(key, generation) {
+                    self.spawner.ended(&name);
+                }
+            }
             Action::CreateLogs { spec, logs } => self.spawner.create_logs(spec, logs),
-            Action::Forget(key) => self.effects.forget(key),
+            Action::Forget(key) => {
+                self.effects.forget(key);
+                self.spawner.look();
+            }
             Action::ReopenLogs => self.effects.reopen_logs(),
             Action::LoadForRestart => self.load_for_restart(),
             Action::Publish(event) => self.outbox_events.push(Arc::new(event)),

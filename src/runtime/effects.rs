@@ -119,15 +119,19 @@ impl Effects {
     }
 
     /// A child was reaped: what it left in its pipes is read, its stdin closed.
-    pub fn ended(&mut self, key: ProcKey, generation: Generation) {
+    /// Answers with its name when it was one that the core knows.
+    pub fn ended(&mut self, key: ProcKey, generation: Generation) -> Option<ProcessName> {
+        let mut ended = None;
         if self.children.get(&key).is_some_and(|child| child.generation == generation)
             && let Some(child) = self.children.remove(&key)
         {
             self.pids.remove(&child.pid);
+            ended = Some(child.name);
         }
         for channel in [Channel::Stdout, Channel::Stderr] {
             self.logs.ended(ChannelKey { process: key, channel }, generation);
         }
+        ended
     }
 
     /// A process is no longer active.

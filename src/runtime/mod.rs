@@ -1,5 +1,6 @@
 //! Carries out what the core decides.
 
+pub mod cgroups;
 pub mod channels;
 pub mod command;
 pub mod driver;

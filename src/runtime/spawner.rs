@@ -2,20 +2,25 @@
 //! child has called `execve`, and a slow disk makes that long: the engine does not wait for it.
 
 use std::io;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::mpsc as async_mpsc;
 
+use super::cgroups::Cgroups;
 use super::channels::{Channels, OpenFiles};
 use super::command::{self, Inheritance};
 use super::logs::{LogHandle, create_auto_log};
 use crate::core::action::Generation;
 use crate::core::key::ProcKey;
+use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
 use crate::model::snapshot::{Channel, LogPaths};
 use crate::model::spawn::SpawnError;
 use crate::model::spec::{LogFile, ProcessSpec};
+use crate::sys::cgroup::Tree;
 use crate::sys::spawn::Spawned;
 
 /// What all spawns have in common.
@@ -27,12 +32,18 @@ pub struct SpawnContext {
     pub strip_ansi: bool,
     /// Where failures are logged that have no process to show them.
     pub log: LogHandle,
+    /// Where programs have cgroups of their own, if anywhere.
+    pub cgroups: Option<Arc<Tree>>,
 }
 
 /// What the thread does, in the order in which it is asked: everything here may wait for a disk.
 enum Job {
     CreateLogs(Arc<ProcessSpec>, Arc<LogPaths>),
     Spawn(SpawnJob),
+    /// A program is gone: remove its cgroup.
+    Ended(ProcessName),
+    /// Look which cgroups of programs that are gone became empty.
+    Look,
 }
 
 struct SpawnJob {
@@ -69,6 +80,10 @@ pub struct SpawnNews {
 pub struct Spawner {
     jobs: mpsc::Sender<Job>,
     in_flight: usize,
+    /// Whether there is anything to do for a program that is gone.
+    has_cgroups: bool,
+    /// Hangs up when the thread is done.
+    done: mpsc::Receiver<()>,
 }
 
 impl Spawner {
@@ -79,21 +94,32 @@ impl Spawner {
     pub fn start(context: SpawnContext) -> io::Result<(Self, async_mpsc::UnboundedReceiver<News>)> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (reports, news) = async_mpsc::unbounded_channel();
+        let (done_in, done) = mpsc::channel();
+        let has_cgroups = context.cgroups.is_some();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
-            for job in queue {
+            let _done = done_in;
+            let mut cgroups = Cgroups::new(context.cgroups.clone(), context.log.clone());
+            while let Some(job) = next(&queue, &mut cgroups) {
                 let news = match job {
                     Job::CreateLogs(spec, logs) => {
                         create_logs(&spec, &logs, &context.log);
                         News::LogsCreated
                     }
-                    Job::Spawn(job) => News::Spawn(Box::new(job.carry_out(&context))),
+                    Job::Spawn(job) => News::Spawn(Box::new(job.carry_out(&context, &mut cgroups))),
+                    Job::Ended(name) => {
+                        cgroups.ended(name);
+                        continue;
+                    }
+                    Job::Look => {
+                        cgroups.look();
+                        continue;
+                    }
                 };
-                if reports.send(news).is_err() {
-                    return; // the engine ended
-                }
+                let _ = reports.send(news); // the engine may have ended
             }
+            cgroups.look();
         })?;
-        Ok((Self { jobs, in_flight: 0 }, news))
+        Ok((Self { jobs, in_flight: 0, has_cgroups, done }, news))
     }
 
     /// Asks for a child.
@@ -112,6 +138,28 @@ impl Spawner {
         if spec.stdout.file == LogFile::Auto || spec.stderr.file == LogFile::Auto {
             self.push(Job::CreateLogs(spec, logs));
         }
+    }
+
+    /// A program is gone: its cgroup goes, too. Nothing is reported.
+    pub fn ended(&self, name: &ProcessName) {
+        if self.has_cgroups {
+            let _ = self.jobs.send(Job::Ended(name.clone())); // as in `push`
+        }
+    }
+
+    /// Something was removed from the configuration; what it left may be gone now.
+    pub fn look(&self) {
+        if self.has_cgroups {
+            let _ = self.jobs.send(Job::Look); // as in `push`
+        }
+    }
+
+    /// Lets the thread do what it was asked for, and end; waits so long for that.
+    pub fn finish(self, patience: Duration) {
+        let Self { jobs, done, .. } = self;
+        drop(jobs);
+        // It hangs up, or a disk hangs: then nothing more is to be had from it.
+        let _ = done.recv_timeout(patience);
     }
 
     fn push(&mut self, job: Job) {
@@ -133,10 +181,10 @@ impl Spawner {
 }
 
 impl SpawnJob {
-    fn carry_out(self, context: &SpawnContext) -> SpawnNews {
+    fn carry_out(self, context: &SpawnContext, cgroups: &mut Cgroups) -> SpawnNews {
         let Self { key, generation, spec, logs } = self;
         let channels = Channels::new(&spec, &logs, context.strip_ansi);
-        let outcome = make_child(&spec, &channels, context);
+        let outcome = make_child(&spec, &channels, context, cgroups);
         SpawnNews { key, generation, channels, outcome }
     }
 }
@@ -145,10 +193,34 @@ fn make_child(
     spec: &ProcessSpec,
     channels: &Channels,
     context: &SpawnContext,
+    cgroups: &mut Cgroups,
 ) -> Result<(Spawned, OpenFiles), SpawnError> {
-    let resolved = command::resolve(spec, &context.inheritance)?;
+    let mut resolved = command::resolve(spec, &context.inheritance)?;
     let files = channels.open()?;
-    Ok((resolved.start()?, files))
+    resolved.plan.cgroup = cgroups.make(&spec.name).map(Arc::new);
+    let mut started = resolved.start();
+    if let Err(SpawnError::Cgroup { errno }) = &started {
+        cgroups.failed(&spec.name, Some(io::Error::from_raw_os_error(errno.0)));
+        resolved.plan.cgroup = None;
+        started = resolved.start();
+    } else if started.is_err() {
+        cgroups.failed(&spec.name, None);
+    }
+    Ok((started?, files))
+}
+
+/// The next job; none when there will be no more. Meanwhile cgroups are looked after.
+fn next(queue: &mpsc::Receiver<Job>, cgroups: &mut Cgroups) -> Option<Job> {
+    loop {
+        match cgroups.patience() {
+            None => return queue.recv().ok(),
+            Some(patience) => match queue.recv_timeout(patience) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => cgroups.look(),
+            },
+        }
+    }
 }
 
 /// A failure is only logged here; it fails the start of the process, too.

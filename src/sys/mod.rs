@@ -1,5 +1,6 @@
 //! Linux system calls: the only place with unsafe code.
 
+pub mod cgroup;
 pub mod clock;
 pub mod daemonize;
 pub mod host;

@@ -11,6 +11,9 @@
 #![allow(unsafe_code)]
 
 mod child;
+mod clone;
+#[cfg(test)]
+pub(crate) use clone::births_are_impossible;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +50,9 @@ pub struct Plan {
     /// `RLIMIT_NOFILE` as soft and hard; none is the daemon's. The daemon raises its own, which
     /// must not reach children: old programs size tables and loops by it.
     pub nofile: Option<(rlim_t, rlim_t)>,
+    /// The directory of the cgroup it is born in; none is the daemon's own cgroup. A step that
+    /// fails at this is [`Stage::Cgroup`]: the caller may try again without.
+    pub cgroup: Option<Arc<OwnedFd>>,
     /// Whether it leads a process group of its own (C-202), or stays in the caller's.
     pub own_group: bool,
     /// Its fd 0.
@@ -110,6 +116,8 @@ pub enum Stage {
     Pipes = 1,
     /// Making the child, in the daemon.
     Fork,
+    /// Moving it into its cgroup, where it could not be born there.
+    Cgroup,
     /// Making its process group.
     ProcessGroup,
     /// Connecting its fds 0, 1 and 2.
@@ -130,9 +138,10 @@ pub enum Stage {
 
 impl Stage {
     fn from_raw(number: i32) -> Option<Self> {
-        const ALL: [Stage; 10] = [
+        const ALL: [Stage; 11] = [
             Stage::Pipes,
             Stage::Fork,
+            Stage::Cgroup,
             Stage::ProcessGroup,
             Stage::Files,
             Stage::Limits,
@@ -151,6 +160,7 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Self::Pipes => "making pipes",
             Self::Fork => "making the child",
+            Self::Cgroup => "moving it into its cgroup",
             Self::ProcessGroup => "making its process group",
             Self::Files => "connecting its standard files",
             Self::Limits => "setting its limits",
@@ -188,7 +198,7 @@ pub fn spawn(plan: &Plan) -> Result<Spawned, SpawnFailure> {
         // the mask also keeps a signal from cutting the waiting short.
         let _blocked = signals::block_all();
         let job = child::Job::new(plan, files.child_fds());
-        child::start(&job).and_then(|(pid, pidfd)| {
+        clone::start(&job).and_then(|(pid, pidfd)| {
             ended_before_exec(pid, pidfd.as_ref().map(AsFd::as_fd), &job)
                 .map_or(Ok((pid, pidfd)), Err)
         })

@@ -5,6 +5,7 @@ mod support;
 
 mod activation;
 mod background;
+mod cgroups;
 mod configuration;
 mod control;
 mod lifecycle;

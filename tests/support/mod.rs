@@ -7,6 +7,7 @@
 // Every test binary compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod cgroup;
 pub mod children;
 pub mod daemon;
 pub mod notify;

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
 use nix::errno::Errno;
@@ -33,6 +33,8 @@ pub(super) struct Job<'a> {
     /// Stage and errno of the step that failed. Written by the child, read by the daemon after
     /// the child is gone: the daemon's thread is suspended meanwhile.
     failed: Cell<(c_int, c_int)>,
+    /// Whether the child has to move into its cgroup, because it was not born there.
+    enter_cgroup: Cell<bool>,
 }
 
 impl<'a> Job<'a> {
@@ -46,7 +48,18 @@ impl<'a> Job<'a> {
             envp: pointers(&plan.envp),
             fds,
             failed: Cell::new((0, 0)),
+            enter_cgroup: Cell::new(false),
         }
+    }
+
+    /// The cgroup that the child is to be in.
+    pub(super) fn cgroup(&self) -> Option<BorrowedFd<'_>> {
+        self.plan.cgroup.as_ref().map(|cgroup| cgroup.as_fd())
+    }
+
+    /// The child moves into its cgroup by itself.
+    pub(super) fn let_it_enter_its_cgroup(&self) {
+        self.enter_cgroup.set(true);
     }
 
     /// The step that failed in the child.
@@ -56,35 +69,8 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Makes the child, and waits until it has executed its program or ended.
-pub(super) fn start(job: &Job) -> Result<(i32, Option<OwnedFd>), SpawnFailure> {
-    let failed = |errno| SpawnFailure { stage: Stage::Fork, errno };
-    let stack = Stack::new().map_err(failed)?;
-    let mut pidfd: c_int = -1;
-    // No exit signal is part of the flags: see the module above.
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
-    // SAFETY: `run` gets a pointer to `job`, which outlives the call: with CLONE_VFORK this thread
-    // is suspended until the child has left our memory by exec or exit. For the same reason the
-    // child has `stack` for itself, and the two never write to the same memory at once. `pidfd` is
-    // where the kernel puts the descriptor, before the child runs.
-    let pid = unsafe {
-        libc::clone(
-            run,
-            stack.top(),
-            flags,
-            ptr::from_ref(job).cast_mut().cast::<c_void>(),
-            &raw mut pidfd,
-        )
-    };
-    let pid = Errno::result(pid).map_err(failed)?;
-    // A kernel before 5.2 ignores the flag and leaves the -1.
-    // SAFETY: the kernel just made this descriptor for us, and nobody else knows it.
-    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
-    Ok((pid, pidfd))
-}
-
 /// The child. Never returns: it becomes the program, or ends.
-extern "C" fn run(job: *mut c_void) -> c_int {
+pub(super) extern "C" fn run(job: *mut c_void) -> c_int {
     // SAFETY: `start` passes a pointer to a `Job` that outlives the child's stay in our memory.
     let job = unsafe { &*job.cast::<Job>() };
     let (stage, errno) = prepare_and_exec(job);
@@ -103,6 +89,12 @@ fn prepare_and_exec(job: &Job) -> (Stage, c_int) {
     // and arrays ending in a null. errno is that of the suspended thread.
     unsafe {
         default_signals();
+        if job.enter_cgroup.get()
+            && let Some(cgroup) = &plan.cgroup
+            && let Err(errno) = enter(cgroup.as_raw_fd())
+        {
+            return (Stage::Cgroup, errno);
+        }
         if plan.own_group && libc::setpgid(0, 0) != 0 {
             return (Stage::ProcessGroup, errno());
         }
@@ -142,6 +134,27 @@ fn prepare_and_exec(job: &Job) -> (Stage, c_int) {
         unblock_signals();
         libc::execve(plan.program.as_ptr(), job.argv.as_ptr(), job.envp.as_ptr());
         (Stage::Exec, errno())
+    }
+}
+
+/// Moves the calling process into a cgroup.
+///
+/// # Safety
+/// Only system calls, on the calling process.
+unsafe fn enter(cgroup: c_int) -> Result<(), c_int> {
+    let itself = b"0";
+    // SAFETY: the path ends in a null, `itself` is valid for its length, and the descriptor is
+    // this process's alone.
+    unsafe {
+        let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+        let procs = libc::openat(cgroup, c"cgroup.procs".as_ptr(), flags);
+        if procs < 0 {
+            return Err(errno());
+        }
+        let written = libc::write(procs, itself.as_ptr().cast(), itself.len());
+        let outcome = if written < 0 { Err(errno()) } else { Ok(()) };
+        libc::close(procs);
+        outcome
     }
 }
 
@@ -189,50 +202,4 @@ unsafe fn unblock_signals() {
 
 fn errno() -> c_int {
     Errno::last_raw()
-}
-
-/// Memory for the child's stack, with a page below that nobody can touch.
-struct Stack {
-    base: *mut c_void,
-}
-
-impl Stack {
-    /// The child's deepest call is a few hundred bytes; unoptimised builds need more.
-    const SIZE: usize = 64 * 1024;
-    /// The largest page size there is on Linux, so that the guard is whole pages.
-    const GUARD: usize = 64 * 1024;
-
-    fn new() -> Result<Self, Errno> {
-        // SAFETY: asks for new memory at an address of the kernel's choice.
-        let base = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                Self::GUARD + Self::SIZE,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        if base == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
-        let stack = Self { base };
-        // SAFETY: the first pages of the mapping just made, which nobody uses yet.
-        Errno::result(unsafe { libc::mprotect(base, Self::GUARD, libc::PROT_NONE) })?;
-        Ok(stack)
-    }
-
-    /// Where it starts: it grows down.
-    fn top(&self) -> *mut c_void {
-        // SAFETY: the end of the mapping, one past its last byte.
-        unsafe { self.base.byte_add(Self::GUARD + Self::SIZE) }
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: the mapping of `new`; the child that used it has left our memory.
-        unsafe { libc::munmap(self.base, Self::GUARD + Self::SIZE) };
-    }
 }

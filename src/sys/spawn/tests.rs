@@ -28,6 +28,7 @@ fn plan(argv: &[&str]) -> Plan {
         umask: None,
         identity: None,
         nofile: None,
+        cgroup: None,
         own_group: true,
         stdin: Stdio::Pipe,
         stdout: Stdio::Pipe,
