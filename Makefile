@@ -12,8 +12,8 @@ export SUPERVISOR_UPSTREAM
 
 # Programs that the tests run, each as PROGRAM:DEBIAN-PACKAGE.
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
-          strace:strace dbus-daemon:dbus-daemon curl:curl \
-          systemd-analyze:systemd
+          strace:strace dbus-daemon:dbus-daemon curl:curl systemd-analyze:systemd \
+          mmdebstrap:mmdebstrap systemd-nspawn:systemd-container
 
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
@@ -38,7 +38,7 @@ run: ## Build, and start supervisord on examples/demo.conf in the foreground
 	@echo
 	target/debug/supervisord -n -c examples/demo.conf
 
-test: deps upstream nextest ## Install what tests need, and run all of them
+test: deps upstream nextest deb ## Install what tests need, build the package, and run all of them
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) test --doc --quiet && $(CARGO) nextest run --lib --bins --tests; \
 	else \

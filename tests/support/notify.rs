@@ -25,18 +25,23 @@ impl NotifySocket {
         &self.path
     }
 
+    /// The next message; `None` at the limit.
+    pub fn receive(&self, limit: Duration) -> Option<String> {
+        let mut buffer = [0; 4096];
+        self.socket.set_read_timeout(Some(limit)).expect("a timeout above zero");
+        let count = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
+    }
+
     /// Waits for a message that has this line; the whole message, or `None` at the limit.
     pub fn wait(&self, line: &str, limit: Duration) -> Option<String> {
         let end = Instant::now() + limit;
-        let mut buffer = [0; 4096];
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
-            self.socket.set_read_timeout(Some(left)).expect("a timeout above zero");
-            let count = self.socket.recv(&mut buffer).ok()?;
-            let message = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            let message = self.receive(left)?;
             if message.lines().any(|given| given == line) {
                 return Some(message);
             }
