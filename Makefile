@@ -13,12 +13,13 @@ export SUPERVISOR_UPSTREAM
 # Programs that the tests run, each as PROGRAM:DEBIAN-PACKAGE.
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
           strace:strace dbus-daemon:dbus-daemon curl:curl systemd-analyze:systemd \
-          mmdebstrap:mmdebstrap systemd-nspawn:systemd-container
+          mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
+          groff:groff-base zsh:zsh fish:fish
 
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
 
-.PHONY: help run test check bench fmt deb lintian deps deb-deps upstream nextest deny clean
+.PHONY: help run test check bench fmt generated deb lintian deps deb-deps upstream nextest deny clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,6 +58,9 @@ bench: upstream ## Measure ours beside Python Supervisor (release build)
 
 fmt: ## Format the source
 	$(CARGO) fmt
+
+generated: ## Make manual pages, completions and debian/copyright anew from the source
+	$(CARGO) run --quiet --example generate
 
 DEB := supervisor_$(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)_$(shell dpkg --print-architecture 2>/dev/null)
 

@@ -51,8 +51,9 @@ fn a_reload_is_an_update_of_the_same_configuration() {
 
 #[test]
 fn the_service_is_found_by_all_its_names() {
+    // Each on a line: deb-systemd-helper makes one link of a line.
     assert_eq!(
-        words(value(SERVICE, "Alias")),
+        values(SERVICE, "Alias"),
         ["supervisord.service", "dbus-org.supervisord.Supervisor1.service"]
     );
     assert_eq!(value(SERVICE, "BusName"), supervisor::dbus::types::BUS_NAME);
@@ -110,7 +111,8 @@ fn every_setting_is_given_once() {
                 *seen.entry(key).or_insert(0) += 1;
             }
         }
-        let twice: Vec<_> = seen.iter().filter(|(_, count)| **count > 1).collect();
+        let twice: Vec<_> =
+            seen.iter().filter(|(key, count)| **key != "Alias" && **count > 1).collect();
         assert!(twice.is_empty(), "{twice:?}");
     }
 }

@@ -127,20 +127,17 @@ fn zsh_flag(arg: &Arg) -> String {
 }
 
 fn fish_flag(arg: &Arg) -> String {
-    let mut line = "complete -c supervisorctl -n __supervisorctl_no_action".to_owned();
-    if let Some(short) = arg.get_short() {
-        line += &format!(" -s {short}");
-    }
-    if let Some(long) = arg.get_long() {
-        line += &format!(" -l {long}");
-    }
-    match (arg.get_long(), arg.get_value_hint()) {
-        _ if !arg.get_action().takes_values() => {}
-        (_, ValueHint::FilePath) => line += " -r -F",
-        (Some("serverurl"), _) => line += &format!(" -x -a '{URLS}'"),
-        _ => line += " -x",
-    }
-    line + &format!(" -d '{}'", fish_quoted(&help(arg)))
+    let mut words = vec!["complete -c supervisorctl -n __supervisorctl_no_action".to_owned()];
+    words.extend(arg.get_short().map(|short| format!("-s {short}")));
+    words.extend(arg.get_long().map(|long| format!("-l {long}")));
+    words.extend(match (arg.get_long(), arg.get_value_hint()) {
+        _ if !arg.get_action().takes_values() => None,
+        (_, ValueHint::FilePath) => Some("-r -F".to_owned()),
+        (Some("serverurl"), _) => Some(format!("-x -a '{URLS}'")),
+        _ => Some("-x".to_owned()),
+    });
+    words.push(format!("-d '{}'", fish_quoted(&help(arg))));
+    words.join(" ")
 }
 
 fn fish_actions() -> String {

@@ -20,7 +20,7 @@ pub fn page(text: &str, made: impl Fn(&str) -> String) -> String {
         } else if let Some(title) = line.strip_prefix("## ") {
             roff += &subsection(title);
         } else if let Some(title) = line.strip_prefix("# ") {
-            roff += &format!(".SH {}\n", quoted(title));
+            roff += &section(title);
         } else if let Some(term) = line.strip_prefix(": ") {
             roff += &item(&inline(term), "");
         } else if let Some(first) = line.strip_prefix("    ") {
@@ -49,6 +49,10 @@ pub fn page(text: &str, made: impl Fn(&str) -> String) -> String {
         }
     }
     tidy
+}
+
+fn section(title: &str) -> String {
+    format!(".SH {}\n", quoted(title))
 }
 
 /// A heading below a section's.

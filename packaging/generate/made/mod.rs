@@ -1,6 +1,7 @@
 //! What is made, and where it is committed.
 
 mod completions;
+mod copyright;
 mod markup;
 mod options;
 mod pages;
@@ -16,5 +17,5 @@ pub struct Made {
 
 /// Everything that is made.
 pub fn files() -> Vec<Made> {
-    pages::all().into_iter().chain(completions::all()).collect()
+    pages::all().into_iter().chain(completions::all()).chain([copyright::file()]).collect()
 }

@@ -5,9 +5,13 @@
 # anybody could ask for a password on.
 _supervisorctl_ask() {
     local -a where
-    local flag
+    local flag value
     for flag in @where@; do
-        (( ${+opt_args[$flag]} )) && where+=($flag ${opt_args[$flag]})
+        if (( ${+opt_args[$flag]} )); then
+            # Quoted as typed, and its colons by _arguments.
+            value=${(Q)opt_args[$flag]}
+            where+=($flag ${value/#\~\//$HOME/})
+        fi
     done
     setsid --wait timeout 2 supervisorctl $where $1 </dev/null 2>/dev/null
 }
