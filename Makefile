@@ -34,6 +34,7 @@ run: ## Build, and start supervisord on examples/demo.conf in the foreground
 	@echo "    target/debug/supervisorctl -c examples/demo.conf tail -f worker"
 	@echo "    target/debug/supervisorctl -c examples/demo.conf          # the shell"
 	@echo "    curl http://127.0.0.1:8088/                               # the web program"
+	@echo "    curl http://127.0.0.1:9001/                               # Supervisor itself"
 	@echo
 	@echo "  Ctrl-C ends it. Logs are in run/."
 	@echo

@@ -144,10 +144,11 @@ fn every_example_is_tested_here() {
 
 #[test]
 fn demo_serves_logs_and_counts() {
-    let example = Example::stage("demo", &["8088"]);
+    let example = Example::stage("demo", &["8088", "9001"]);
     let daemon = example.start("demo");
     example.log("run/web.log", "listening on http");
     assert!(get(example.port("8088")).contains("I am web, pid"));
+    assert!(get(example.port("9001")).contains("Supervisor runs on this machine"));
     example.log("run/worker.log", "job 2 done");
     for number in 0..3 {
         example.log(&format!("run/crew_{number}.log"), &format!("as crew:crew_{number}"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The layer of each top-level module. A module uses its own layer and those below.
-const LAYERS: [(&str, u8); 11] = [
+const LAYERS: [(&str, u8); 12] = [
     ("model", 0),
     ("config", 1),
     ("core", 1),
@@ -13,6 +13,7 @@ const LAYERS: [(&str, u8); 11] = [
     ("systemd", 2),
     ("api", 3),
     ("dbus", 3),
+    ("http", 3),
     ("daemon", 4),
     ("ctl", 4),
     ("pidproxy", 4),

@@ -76,6 +76,7 @@ fn several(errors: Vec<ConfigError>) -> ConfigErrors {
 mod tests {
     use super::super::testing::{MemoryHost, errors, load as load_host};
     use super::*;
+    use crate::config::settings::Access;
     use crate::model::record::Level;
 
     #[test]
@@ -106,8 +107,8 @@ mod tests {
         let host = MemoryHost::with(text)
             .file("/etc/d%/i", "[program:i]\ncommand=%(here)s/x\npriority=0\n");
         let settings = load_host(&host).unwrap();
-        let credentials = settings.servers[0].credentials.clone();
-        assert_eq!(credentials, Some(("u".to_owned(), "/etc".to_owned())));
+        let access = settings.servers[0].access.clone();
+        assert!(access == Access::Basic { username: "u".to_owned(), password: "/etc".to_owned() });
         assert_eq!(settings.groups[0].processes[0].command, "/etc/d%/x");
         assert_eq!(settings.groups[1].processes[0].command, "/etc %(here)s");
     }

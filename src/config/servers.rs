@@ -4,7 +4,7 @@ use super::document::Section;
 use super::options::{OptionDef, SectionKind, option};
 use super::path;
 use super::reader::{Reader, Scope};
-use super::settings::{HttpAddress, HttpServer, RpcInterface};
+use super::settings::{Access, HttpAddress, HttpServer, RpcInterface};
 use super::{py, values};
 use crate::model::record::Level;
 
@@ -23,13 +23,13 @@ pub(crate) fn read(reader: &Reader<'_>) -> Vec<HttpServer> {
 fn inet(reader: &Reader<'_>, section: &Section) -> Option<HttpServer> {
     const PORT: &OptionDef = option!(InetHttpServer, "port");
     let scope = reader.scope(SectionKind::InetHttpServer, section);
-    let credentials = credentials(&scope);
+    let access = access(&scope);
     if scope.given(PORT).is_none() {
         scope.wrong_section(format!("section [{}] has no port value", section.name));
     }
     let (host, port) = scope.read(PORT, values::inet_address)?;
     let address = HttpAddress::Inet { host, port };
-    Some(HttpServer { section: section.name.clone(), address, credentials })
+    Some(HttpServer { section: section.name.clone(), address, access: access? })
 }
 
 fn unix(reader: &Reader<'_>, section: &Section) -> Option<HttpServer> {
@@ -40,7 +40,7 @@ fn unix(reader: &Reader<'_>, section: &Section) -> Option<HttpServer> {
         scope.wrong_section(format!("section [{}] has no file value", section.name));
     }
     let file = scope.text(FILE);
-    let credentials = credentials(&scope);
+    let access = access(&scope);
     let owner = scope.read(option!(UnixHttpServer, "chown"), |text| {
         values::owner(host, text).map_err(|_| format!("Invalid chown value {text}"))
     });
@@ -50,7 +50,32 @@ fn unix(reader: &Reader<'_>, section: &Section) -> Option<HttpServer> {
     let file = path::expand_user(host, py::strip(&file?));
     let path = path::absolute(&reader.base, &file).into();
     let address = HttpAddress::Unix { path, mode: mode.unwrap_or_default(), owner };
-    Some(HttpServer { section: section.name.clone(), address, credentials })
+    Some(HttpServer { section: section.name.clone(), address, access: access? })
+}
+
+/// Who may use the server; none when what says it is wrong.
+fn access(scope: &Scope<'_>) -> Option<Access> {
+    const AUTH: &OptionDef = option!(UnixHttpServer, "auth");
+    let credentials = credentials(scope);
+    let wrong = |message: String| {
+        scope.wrong(AUTH, message);
+        None
+    };
+    let basic = |(username, password)| Access::Basic { username, password };
+    if scope.given(AUTH).is_none() {
+        return Some(credentials.map_or(Access::Open, basic));
+    }
+    let auth = scope.text(AUTH)?;
+    match (py::strip(&auth), credentials) {
+        ("basic", Some(credentials)) => Some(basic(credentials)),
+        ("basic", None) => wrong("auth=basic needs a username and a password".to_owned()),
+        ("none", None) => Some(Access::Open),
+        ("login", None) => Some(Access::Login),
+        (kind @ ("none" | "login"), Some(_)) => wrong(format!(
+            "auth={kind} makes no use of username and password: leave them out, or say auth=basic"
+        )),
+        (other, _) => wrong(format!("auth is none, basic or login, not '{other}'")),
+    }
 }
 
 /// User name and password: both or none; an empty user name is none (C-069).
@@ -147,6 +172,31 @@ mod tests {
         errors(text).split(" (section ").next().unwrap().to_owned()
     }
 
+    fn access(options: &str) -> Access {
+        servers(&format!("[inet_http_server]\nport=1\n{options}"))[0].access.clone()
+    }
+
+    #[test]
+    fn auth_says_who_may_come_in() {
+        assert_eq!(access("auth=none\n"), Access::Open);
+        assert_eq!(access("auth=login\n"), Access::Login);
+        let unix = servers("[unix_http_server]\nfile=/s\nauth=login\n");
+        assert_eq!(unix[0].access, Access::Login);
+        for (options, message) in [
+            ("auth=basic\n", "auth=basic needs a username and a password"),
+            ("auth=Login\n", "auth is none, basic or login, not 'Login'"),
+            ("auth=\n", "auth is none, basic or login, not ''"),
+            (
+                "auth=none\nusername=u\npassword=p\n",
+                "auth=none makes no use of username and password: leave them out, or say auth=basic",
+            ),
+        ] {
+            assert_eq!(error(&format!("[inet_http_server]\nport=1\n{options}")), message);
+        }
+        let shown = format!("{:?}", access("username=u\npassword=secret\n"));
+        assert_eq!(shown, "basic", "a password is never shown");
+    }
+
     #[test]
     fn inet_servers_come_first_and_any_name_that_starts_so_is_one() {
         // C-067, C-068, C-070, C-071, C-072
@@ -169,13 +219,11 @@ mod tests {
     #[test]
     fn credentials_are_both_or_none() {
         // C-040, C-069
-        let credentials = |options: &str| {
-            servers(&format!("[inet_http_server]\nport=1\n{options}"))[0].credentials.clone()
-        };
-        let both = Some(("u".to_owned(), "p%".to_owned()));
-        assert_eq!(credentials("username=u\npassword=p%%\n"), both);
-        assert_eq!(credentials("username=\npassword=\n"), None);
-        assert_eq!(credentials(""), None);
+        let both = Access::Basic { username: "u".to_owned(), password: "p%".to_owned() };
+        assert_eq!(access("username=u\npassword=p%%\n"), both);
+        assert_eq!(access("auth = basic\nusername=u\npassword=p%%\n"), both);
+        assert_eq!(access("username=\npassword=\n"), Access::Open);
+        assert_eq!(access(""), Access::Open);
         let message = "Section [inet_http_server] contains incomplete authentication: If a \
                        username or a password is specified, both the username and password must \
                        be specified";

@@ -1,5 +1,6 @@
 //! What a configuration means once it is expanded and checked.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -63,7 +64,7 @@ pub struct DaemonSettings {
 pub enum HttpAddress {
     /// `[inet_http_server]`.
     Inet {
-        /// Empty is every address.
+        /// A name or an address, without brackets; empty is every IPv4 address.
         host: String,
         /// The port.
         port: u16,
@@ -86,8 +87,54 @@ pub struct HttpServer {
     pub section: String,
     /// Where it listens.
     pub address: HttpAddress,
-    /// `username` and `password`; none is no authentication.
-    pub credentials: Option<(String, String)>,
+    /// Who may use it.
+    pub access: Access,
+}
+
+/// Who may use an HTTP server: the option `auth`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody who can connect: upstream's meaning of no `username` (C-069).
+    Open,
+    /// Whoever knows user name and password (C-324, C-325).
+    Basic {
+        /// `username`, not empty.
+        username: String,
+        /// `password`: as it is, or `{SHA}` and a hash of it.
+        password: String,
+    },
+    /// Whoever was let in by somebody who may use D-Bus; there is no password.
+    Login,
+}
+
+impl Access {
+    /// The value of `auth` that says this.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open => "none",
+            Self::Basic { .. } => "basic",
+            Self::Login => "login",
+        }
+    }
+}
+
+/// Without the password: settings are shown in errors and logs.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for HttpAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet { host, port } if host.is_empty() => write!(f, "*:{port}"),
+            Self::Inet { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Inet { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix { path, .. } => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 /// One `[rpcinterface:x]`.

@@ -163,7 +163,8 @@ pub fn inet_address(text: &str) -> Read<(String, u16)> {
         return Err(format!("no port number specified in {}", repr(port)));
     }
     let port = port_number(port)?;
-    let host = if host == "*" { String::new() } else { host.to_lowercase() };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let host = if bare == "*" { String::new() } else { bare.to_lowercase() };
     Ok((host, port))
 }
 
@@ -349,6 +350,8 @@ mod tests {
             (":1", ("", 1)),
             ("LocalHost:65535", ("localhost", 65535)),
             ("::1:80", ("::1", 80)),
+            ("[::1]:80", ("::1", 80)),
+            ("[]:80", ("", 80)),
         ] {
             assert_eq!(inet_address(text), Ok((address.0.to_owned(), address.1)));
         }

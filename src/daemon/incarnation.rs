@@ -12,6 +12,7 @@ use crate::api::{self, Api};
 use crate::config::settings::{MainLog, Settings};
 use crate::core::supervisor::{self, Supervisor};
 use crate::dbus::endpoint::{Bus, Endpoints, Options};
+use crate::http::{self, Listeners, Servers};
 use crate::model::record::{Level, Record};
 use crate::model::snapshot::Snapshot;
 use crate::model::state::{DaemonState, ProcessState};
@@ -54,6 +55,8 @@ pub struct Parts<'a> {
     pub cgroups: Option<Arc<Tree>>,
     /// The socket of the peer-to-peer bus.
     pub bus: Option<&'a UnixListener>,
+    /// The sockets of the HTTP servers.
+    pub servers: &'a Listeners,
     /// Reads the configuration again.
     pub loader: Loader,
     /// Reads it for a restart, and refuses what a daemon could not start with.
@@ -67,7 +70,7 @@ pub struct Parts<'a> {
 /// # Errors
 /// What could not be made, for people.
 pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, String> {
-    let Parts { plane, inheritance, cgroups, bus, loader, restart_loader, ready } = parts;
+    let Parts { plane, inheritance, cgroups, bus, servers, loader, restart_loader, ready } = parts;
     let log = plane.handle();
     let daemon = settings.daemon;
     if !daemon.nocleanup {
@@ -124,11 +127,20 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
     });
     let watch = tokio::spawn(watch_state(engine));
     let endpoints = open_endpoints(api, bus, &log);
+    let servers = serve_http(servers, &log);
     let outcome = done.await.map_err(|_| "the engine ended unexpectedly".to_owned());
     watch.abort();
-    if let Some(endpoints) = endpoints {
-        endpoints.stop(PATIENCE).await;
-    }
+    let endpoints = async {
+        if let Some(endpoints) = endpoints {
+            endpoints.stop(PATIENCE).await;
+        }
+    };
+    let servers = async {
+        if let Some(servers) = servers {
+            servers.stop(PATIENCE).await;
+        }
+    };
+    tokio::join!(endpoints, servers);
     if !plane.stop(PATIENCE) {
         crate::daemon::say("Some output of programs could not be written: the disk hangs\n");
     }
@@ -163,6 +175,18 @@ fn open_endpoints(api: Api, bus: Option<&UnixListener>, log: &LogHandle) -> Opti
         log: Arc::new(move |record| log.record(record)),
     };
     Endpoints::start(options).map_err(complain).ok()
+}
+
+/// Serves HTTP on the sockets that listen.
+fn serve_http(listeners: &Listeners, log: &LogHandle) -> Option<Servers> {
+    let options = {
+        let log = log.clone();
+        http::Options { log: Arc::new(move |record| log.record(record)) }
+    };
+    let complain = |error| {
+        log.record(Record::new(Level::Error, format!("could not serve HTTP: {error}")));
+    };
+    Servers::start(listeners, &options).map_err(complain).ok()
 }
 
 /// The line that the service manager shows.

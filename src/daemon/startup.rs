@@ -10,9 +10,10 @@ use nix::sys::resource::rlim_t;
 use nix::unistd::geteuid;
 
 use super::incarnation::{self, Parts};
-use crate::config::settings::{HttpAddress, MainLog, Settings};
+use crate::config::settings::{Access, HttpAddress, MainLog, Settings};
 use crate::config::{self, Host, Overrides};
 use crate::core::action::ExitKind;
+use crate::http::listen::{self, Listeners};
 use crate::model::paths;
 use crate::model::record::{Level, Record};
 use crate::model::spec::ProcessKind;
@@ -68,8 +69,9 @@ pub fn run(mut overrides: Overrides, handed: Handed) -> Result<(), StartError> {
         limits::ensure_minimums(daemon.minfds, daemon.minprocs).map_err(|error| usage(&error))?;
     let nofile = limits::raise_open_files().ok();
     let activated = take_sockets(handed, &mut records);
+    let servers = open_servers(&settings, activated, &mut records)?;
     let bus = bind_bus(&settings, &mut records)?;
-    Prepared { overrides, records, nofile, bus, cgroups: None, activated }.go_to_work(settings)
+    Prepared { overrides, records, nofile, bus, cgroups: None, servers }.go_to_work(settings)
 }
 
 /// What was made ready before the daemon went to the background.
@@ -81,9 +83,9 @@ struct Prepared {
     bus: Option<Listener>,
     /// Where programs have cgroups of their own, if anywhere.
     cgroups: Option<Arc<Tree>>,
-    /// Sockets that the service manager opened. They stay open for as long as the daemon lives,
-    /// through restarts too.
-    activated: Vec<Activated>,
+    /// The sockets of the HTTP servers, and those that the service manager opened for them. They
+    /// stay open through restarts.
+    servers: Listeners,
 }
 
 impl Prepared {
@@ -93,6 +95,7 @@ impl Prepared {
         self.cgroups = cgroups::settle(daemon.user.as_ref(), &mut self.records);
         let note = user::drop_privileges(daemon.user.as_ref()).map_err(|error| usage(&error))?;
         self.records.extend(note);
+        self.records.extend(exposure(&settings));
         check_main_log(&settings)?;
         let mut ready = None;
         if !daemon.nodaemon {
@@ -116,7 +119,7 @@ impl Prepared {
         bus: &mut Option<Listener>,
         mut ready: Option<Ready>,
     ) -> Result<(), StartError> {
-        let Self { overrides, mut records, nofile, cgroups, activated: _activated, .. } = self;
+        let Self { overrides, mut records, nofile, cgroups, mut servers, .. } = self;
         let failed = StartError::Failed;
         signals::ignore_sigpipe().map_err(|errno| failed(errno.to_string()))?;
         if let Err(errno) = subreaper::adopt_orphans() {
@@ -143,8 +146,9 @@ impl Prepared {
                 inheritance: Arc::clone(&inheritance),
                 cgroups: cgroups.clone(),
                 bus: bus.as_ref().map(Listener::socket),
+                servers: &servers,
                 loader: Arc::clone(&loader),
-                restart_loader: restart_loader(&loader, &settings.daemon.pidfile),
+                restart_loader: restart_loader(&loader, &settings.daemon.pidfile, &servers),
                 ready: ready.take(),
             };
             let previous = settings.clone();
@@ -154,7 +158,12 @@ impl Prepared {
             }
             match outcome.kind {
                 ExitKind::Restart => settings = outcome.next.unwrap_or(previous),
-                ExitKind::Shutdown => return Ok(()),
+                ExitKind::Shutdown => {
+                    for note in servers.close() {
+                        super::say(&format!("{}\n", note.text));
+                    }
+                    return Ok(());
+                }
             }
             // Upstream goes through this again at a restart (C-391).
             match user::drop_privileges(settings.daemon.user.as_ref()) {
@@ -162,14 +171,17 @@ impl Prepared {
                 Err(error) => records.push(Record::new(Level::Critical, error.to_string())),
             }
             move_bus(bus, &settings, &mut records);
+            move_servers(&mut servers, &settings, &mut records);
+            records.extend(exposure(&settings));
         }
     }
 }
 
 /// Reads the configuration for a restart, and looks whether a daemon could start with it: nothing
 /// is stopped for one that could not (C-415).
-fn restart_loader(loader: &Loader, pidfile: &Path) -> Loader {
+fn restart_loader(loader: &Loader, pidfile: &Path, servers: &Listeners) -> Loader {
     let (loader, current) = (Arc::clone(loader), pidfile.to_owned());
+    let held = servers.addresses();
     Arc::new(move || {
         let settings = loader()?;
         if let Err(StartError::Usage(text) | StartError::Failed(text)) = check_main_log(&settings) {
@@ -179,6 +191,7 @@ fn restart_loader(loader: &Loader, pidfile: &Path) -> Loader {
         if *pidfile != current {
             pidfile::check_free(pidfile).map_err(|error| error.to_string())?;
         }
+        listen::check(&settings.servers, &held).map_err(|error| error.to_string())?;
         Ok(settings)
     })
 }
@@ -203,6 +216,42 @@ fn take_sockets(handed: Handed, records: &mut Vec<Record>) -> Vec<Activated> {
         records.push(Record::new(Level::Warn, error.to_string()));
     }
     handed.sockets
+}
+
+/// Opens the sockets of the HTTP servers, before the daemon is somebody who may not (C-132, C-133,
+/// C-336, C-337).
+fn open_servers(
+    settings: &Settings,
+    activated: Vec<Activated>,
+    records: &mut Vec<Record>,
+) -> Result<Listeners, StartError> {
+    let mut servers = Listeners::new(activated);
+    let opened = servers.open(&settings.servers, account(settings));
+    for path in opened.stale {
+        super::say(&format!("Unlinking stale socket {}\n", path.display()));
+    }
+    let mut errors = opened.errors.iter().map(ToString::to_string);
+    if let Some(first) = errors.next() {
+        return Err(StartError::Usage(errors.fold(first, |all, next| format!("{all}\n{next}"))));
+    }
+    records.extend(opened.notes);
+    Ok(servers)
+}
+
+/// Whom the daemon becomes.
+fn account(settings: &Settings) -> Option<(u32, u32)> {
+    settings.daemon.user.as_ref().map(|account| (account.uid, account.gid))
+}
+
+/// After a restart the servers are where the configuration has them now.
+fn move_servers(servers: &mut Listeners, settings: &Settings, records: &mut Vec<Record>) {
+    let opened = servers.open(&settings.servers, account(settings));
+    records.extend(opened.stale.iter().map(|path| {
+        Record::new(Level::Info, format!("Unlinking stale socket {}", path.display()))
+    }));
+    records.extend(opened.notes);
+    records
+        .extend(opened.errors.iter().map(|error| Record::new(Level::Critical, error.to_string())));
 }
 
 /// After a restart the socket is where its pid file is now.
@@ -296,16 +345,36 @@ fn announce(settings: &Settings, records: Vec<Record>, log: &LogHandle) {
             }
         }
     }
+}
+
+/// What is open to whom (C-137).
+fn exposure(settings: &Settings) -> Vec<Record> {
+    let mut records = Vec::new();
     for server in &settings.servers {
-        let address = match &server.address {
-            HttpAddress::Inet { host, port } => format!("{host}:{port}"),
-            HttpAddress::Unix { path, .. } => path.display().to_string(),
+        let section = &server.section;
+        for interface in settings.rpcinterfaces.iter().filter(|interface| interface.builtin) {
+            let text = format!("RPC interface '{}' initialized", interface.namespace);
+            records.push(Record::new(Level::Info, text));
+        }
+        if server.access != Access::Open {
+            continue;
+        }
+        let unprotected = match &server.address {
+            // Its mode protects it.
+            HttpAddress::Unix { mode, .. } => mode & 0o002 != 0,
+            HttpAddress::Inet { .. } => true,
         };
-        let text = format!(
-            "[{}] is read, and not served by this version: nothing listens at {address}; \
-             supervisorctl reaches the daemon over D-Bus",
-            server.section
-        );
-        log.record(Record::new(Level::Warn, text));
+        let level = if unprotected { Level::Critical } else { Level::Info };
+        let text = format!("Server '{section}' running without any HTTP authentication checking");
+        records.push(Record::new(level, text));
+        if !listen::is_local(&server.address) {
+            let text = format!(
+                "[{section}] whoever reaches {} can run any command as the user of supervisord: \
+                 set a username and a password, or listen on 127.0.0.1 only",
+                server.address
+            );
+            records.push(Record::new(Level::Warn, text));
+        }
     }
+    records
 }

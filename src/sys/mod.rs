@@ -13,6 +13,7 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 pub mod subreaper;
+pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod user;

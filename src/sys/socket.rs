@@ -33,6 +33,14 @@ pub enum BindError {
     /// There is something else at this path, which is not ours to remove (C-421).
     #[error("{} exists and is no socket", .0.display())]
     NotASocket(PathBuf),
+    /// The file cannot be given to its owner (C-337).
+    #[error("can't give {} to its owner: {errno}", path.display())]
+    Owner {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        errno: Errno,
+    },
     /// The system refused.
     #[error("can't listen on {}: {source}", path.display())]
     System {
@@ -49,6 +57,7 @@ impl BindError {
     pub fn errno(&self) -> Errno {
         match self {
             Self::InUse(_) | Self::NotASocket(_) => Errno::EADDRINUSE,
+            Self::Owner { errno, .. } => *errno,
             Self::System { source, .. } => {
                 source.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
             }
@@ -63,6 +72,8 @@ pub struct Listener {
     path: PathBuf,
     /// Device and inode of the file.
     identity: (u64, u64),
+    /// Whether there was a socket before that nobody listened on.
+    replaced: bool,
 }
 
 impl Listener {
@@ -77,7 +88,7 @@ impl Listener {
         mode: u32,
         owner: Option<(u32, Option<u32>)>,
     ) -> Result<Self, BindError> {
-        remove_stale(path)?;
+        let replaced = remove_stale(path)?;
         let system = |source: io::Error| BindError::System { path: path.to_owned(), source };
         let mode = Mode::from_bits_truncate(mode);
         let fd = stream_socket().map_err(system)?;
@@ -89,24 +100,33 @@ impl Listener {
                 system(error)
             }
         })?;
-        let finish = || -> io::Result<(u64, u64)> {
+        let finish = || -> Result<(u64, u64), BindError> {
             // Before anybody can connect. The mask has taken bits away, and a change of the owner
             // may have as well.
             if let Some((uid, gid)) = owner {
-                chown(path, Some(Uid::from_raw(uid)), gid.map(Gid::from_raw))?;
+                chown(path, Some(Uid::from_raw(uid)), gid.map(Gid::from_raw))
+                    .map_err(|errno| BindError::Owner { path: path.to_owned(), errno })?;
             }
-            fs::set_permissions(path, fs::Permissions::from_mode(mode.bits()))?;
-            listen(&fd, Backlog::MAXCONN)?;
-            let file = fs::symlink_metadata(path)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode.bits())).map_err(system)?;
+            listen(&fd, Backlog::MAXCONN).map_err(|errno| system(errno.into()))?;
+            let file = fs::symlink_metadata(path).map_err(system)?;
             Ok((file.dev(), file.ino()))
         };
         match finish() {
-            Ok(identity) => Ok(Self { socket: fd.into(), path: path.to_owned(), identity }),
+            Ok(identity) => {
+                Ok(Self { socket: fd.into(), path: path.to_owned(), identity, replaced })
+            }
             Err(error) => {
                 let _ = fs::remove_file(path);
-                Err(system(error))
+                Err(error)
             }
         }
+    }
+
+    /// Whether a socket was replaced that nobody listened on any more (C-336).
+    #[must_use]
+    pub fn replaced(&self) -> bool {
+        self.replaced
     }
 
     /// The listening socket.
@@ -141,16 +161,17 @@ impl Listener {
     }
 }
 
-/// Removes a socket at this path that nobody listens on any more.
-fn remove_stale(path: &Path) -> Result<(), BindError> {
-    let Ok(file) = fs::symlink_metadata(path) else { return Ok(()) };
+/// Removes a socket at this path that nobody listens on any more; whether there was one.
+fn remove_stale(path: &Path) -> Result<bool, BindError> {
+    let Ok(file) = fs::symlink_metadata(path) else { return Ok(false) };
     if !file.file_type().is_socket() {
         return Err(BindError::NotASocket(path.to_owned()));
     }
     match connect_now(path) {
         Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => fs::remove_file(path)
+            .map(|()| true)
             .map_err(|source| BindError::System { path: path.to_owned(), source }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // Also with a full queue, or no permission: somebody is there.
         _ => Err(BindError::InUse(path.to_owned())),
     }
@@ -304,9 +325,12 @@ mod tests {
     #[test]
     fn a_socket_that_nobody_listens_on_is_replaced() {
         let (_dir, path) = scratch();
-        drop(Listener::bind(&path, 0o700, None).unwrap());
+        let first = Listener::bind(&path, 0o700, None).unwrap();
+        assert!(!first.replaced());
+        drop(first);
         assert!(path.exists());
-        Listener::bind(&path, 0o700, None).unwrap();
+        // It has a file again, and nobody listens when it is dropped.
+        assert!(Listener::bind(&path, 0o700, None).unwrap().replaced());
         connect(&path).unwrap_err();
     }
 

@@ -69,6 +69,8 @@ pub static OPTIONS: &[OptionDef] = &[
         "The user name that clients must give. Needs a password too."),
     entry(SERVERS, "password", Text, Unset("no authentication"), ENV, "123",
         "The password that clients must give. It stands here as it is, or as {SHA} and the SHA-1 of it in hexadecimal."),
+    entry(SERVERS, "auth", Text, Unset("basic with a username, else none"), ENV, "basic",
+        "Who may use this server. none: everybody who can connect. basic: who gives username and password. login: who was let in on this machine; there is no password, and XML-RPC is closed.").since("5.0"),
 
     // The daemon.
     entry(DAEMON, "logfile", FilePath, Value("supervisord.log"), HERE, "/tmp/supervisord.log",

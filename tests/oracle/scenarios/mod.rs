@@ -6,6 +6,7 @@ mod config_errors;
 mod config_values;
 mod flags;
 mod groups;
+mod http;
 mod logs;
 mod shell;
 mod spawning;

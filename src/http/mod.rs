@@ -1,0 +1,19 @@
+//! The HTTP servers: `[inet_http_server]` and `[unix_http_server]`.
+//!
+//! Everything that comes in is hostile until proven otherwise: connections are bounded in number
+//! ([`places`]), in time and in size ([`server`]), whoever is on the other side is asked for a
+//! password where one is set ([`auth`]), and browsers are kept from being used by other sites
+//! ([`browser`]). Only then a request reaches the routes ([`routes`]).
+
+pub mod auth;
+pub mod browser;
+mod kept;
+pub mod listen;
+pub mod page;
+pub mod places;
+mod routes;
+pub mod server;
+mod stall;
+
+pub use listen::{ListenError, Listeners};
+pub use server::{Options, Servers};

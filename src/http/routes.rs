@@ -1,0 +1,38 @@
+//! What is at which path. Whoever gets here was let in.
+
+use std::convert::Infallible;
+
+use warp::filters::BoxedFilter;
+use warp::http::{Method, StatusCode};
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use super::page;
+
+/// Whether this path is for everybody on a server with a login.
+pub fn is_public(method: &Method, path: &str) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+        && matches!(path, "/" | "/index.html" | "/ok.html")
+}
+
+/// Every route (C-323).
+pub fn all() -> BoxedFilter<(Response,)> {
+    let front = warp::path::end().or(warp::path!("index.html")).unify().map(page::front);
+    let ok = warp::path!("ok.html").map(page::ok);
+    let pages = warp::get().or(warp::head()).unify().and(front.or(ok).unify());
+    pages.recover(refused).unify().boxed()
+}
+
+/// What nobody serves: C-335 has 404 for unknown paths, and 400 for other verbs.
+async fn refused(rejection: Rejection) -> Result<Response, Infallible> {
+    let status = if rejection.is_not_found() {
+        StatusCode::NOT_FOUND
+    } else if rejection.find::<warp::reject::LengthRequired>().is_some() {
+        StatusCode::LENGTH_REQUIRED
+    } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    Ok(page::plain_error(status))
+}

@@ -1,0 +1,331 @@
+//! Accepts connections and carries each request to its route, or shows it the door.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Local;
+use futures_util::FutureExt;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower_service::Service;
+use warp::filters::BoxedFilter;
+use warp::http::{Request, Response as HyperResponse, StatusCode};
+use warp::reply::Response;
+
+use super::auth::{self, Failures, Verdict};
+use super::browser::{self, Names};
+use super::kept::Kept;
+use super::listen::{Handle, Listeners};
+use super::places::{Peer, Places, Seat, Work};
+use super::stall::{self, Guarded};
+use super::{page, routes};
+use crate::config::settings::{Access, HttpAddress};
+use crate::model::record::{Level, Record};
+
+/// How many connections a server has at the same time.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a client may take to send the head of a request, and how long a connection may be
+/// idle between two of them.
+const HEAD: Duration = Duration::from_secs(60);
+/// How many bytes the head of a request may have.
+const MAX_HEAD: usize = 32 * 1024;
+/// How long to wait when the system has no descriptors left for a connection.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(200);
+/// After how long silence TCP asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What the servers need.
+#[derive(Clone)]
+pub struct Options {
+    /// Where lines for the daemon's log go.
+    pub log: Arc<dyn Fn(Record) + Send + Sync>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
+}
+
+/// The servers at work.
+#[derive(Debug)]
+pub struct Servers {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Servers {
+    /// Begins to serve all that listen.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn start(listeners: &Listeners, options: &Options) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let service = routes::all();
+        let machine = Names::of_this_machine();
+        for bound in listeners.iter() {
+            let server = bound.server();
+            let names = match &server.address {
+                HttpAddress::Inet { host, .. } => Some(machine.clone().and(host)),
+                // No browser gets here by itself.
+                HttpAddress::Unix { .. } => None,
+            };
+            let site = Arc::new(Site {
+                section: server.section.clone(),
+                access: server.access.clone(),
+                names,
+                failures: Failures::default(),
+                service: service.clone(),
+                log: Arc::clone(&options.log),
+            });
+            let socket = match bound.handle()? {
+                Handle::Inet(socket) => {
+                    socket.set_nonblocking(true)?;
+                    Socket::Inet(TcpListener::from_std(socket)?)
+                }
+                Handle::Unix(socket) => {
+                    socket.set_nonblocking(true)?;
+                    Socket::Unix(UnixListener::from_std(socket)?)
+                }
+            };
+            tasks.spawn(accept(site, socket, stopped.clone()));
+        }
+        Ok(Self { stop, tasks })
+    }
+
+    /// Takes no more requests, sends the answers that are still owed, and closes; what takes
+    /// longer than `patience` is cut off.
+    pub async fn stop(mut self, patience: Duration) {
+        self.stop.send_replace(true);
+        let _ = timeout(patience, async { while self.tasks.join_next().await.is_some() {} }).await;
+    }
+}
+
+enum Socket {
+    Inet(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A new connection.
+enum Stream {
+    Inet(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+impl Socket {
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Inet(socket) => {
+                let (stream, address) = socket.accept().await?;
+                // What these two are for works without them.
+                let _ = stream.set_nodelay(true);
+                let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+                let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+                Ok((Stream::Inet(stream), Peer::Inet(address)))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = socket.accept().await?;
+                let credentials = stream.peer_cred()?;
+                let peer = Peer::Unix { uid: credentials.uid(), pid: credentials.pid() };
+                Ok((Stream::Unix(stream), peer))
+            }
+        }
+    }
+}
+
+/// One server.
+struct Site {
+    section: String,
+    access: Access,
+    /// How browsers may call it; none when they cannot reach it.
+    names: Option<Names>,
+    failures: Failures,
+    service: BoxedFilter<(Response,)>,
+    log: Arc<dyn Fn(Record) + Send + Sync>,
+}
+
+impl Site {
+    fn log(&self, level: Level, text: String) {
+        (self.log)(Record::new(level, text));
+    }
+}
+
+/// Comes when the server shall stop.
+async fn stopping(stopped: &mut watch::Receiver<bool>) {
+    // That the sender is gone means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn accept(site: Arc<Site>, socket: Socket, mut stopped: watch::Receiver<bool>) {
+    let places = Places::new(MAX_CONNECTIONS);
+    let mut clients = JoinSet::new();
+    let mut full = false;
+    loop {
+        let accepted = tokio::select! {
+            () = stopping(&mut stopped) => break,
+            Some(_) = clients.join_next() => continue,
+            accepted = socket.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                site.log(
+                    Level::Warn,
+                    format!("[{}] could not accept a client: {error}", site.section),
+                );
+                sleep(OUT_OF_DESCRIPTORS).await;
+                continue;
+            }
+        };
+        let Some(seat) = places.enter(peer) else {
+            if !full {
+                let section = &site.section;
+                site.log(
+                    Level::Warn,
+                    format!("[{section}] refuses clients: {MAX_CONNECTIONS} are at work already"),
+                );
+            }
+            full = true;
+            refuse(stream);
+            continue;
+        };
+        full = false;
+        let (site, stopped) = (Arc::clone(&site), stopped.clone());
+        match stream {
+            Stream::Inet(stream) => clients.spawn(serve(site, stream, seat, stopped)),
+            Stream::Unix(stream) => clients.spawn(serve(site, stream, seat, stopped)),
+        };
+    }
+    // No new client finds the socket open while the old ones get their answers.
+    drop(socket);
+    while clients.join_next().await.is_some() {}
+}
+
+/// Tells a client to come again, without waiting for it.
+fn refuse(stream: Stream) {
+    const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
+        Connection: close\r\nContent-Type: text/plain\r\nContent-Length: 33\r\n\r\n\
+        Too many requests are worked on.\n";
+    // It fits into the empty buffer of a new connection, or the client is gone.
+    let _ = match stream {
+        Stream::Inet(mut stream) => stream.write_all(BUSY).now_or_never(),
+        Stream::Unix(mut stream) => stream.write_all(BUSY).now_or_never(),
+    };
+}
+
+/// Serves one connection to its end.
+async fn serve<S>(site: Arc<Site>, stream: S, seat: Seat, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let seat = Arc::new(seat);
+    let io = TokioIo::new(Guarded::new(stream, stall::PATIENCE));
+    let service = service_fn(|request| {
+        let (site, seat) = (Arc::clone(&site), Arc::clone(&seat));
+        async move { Ok::<_, Infallible>(answer(&site, &seat, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(io, service);
+    tokio::pin!(connection);
+    let mut leaving = false;
+    loop {
+        tokio::select! {
+            // Why a connection ended is known to whoever ended it.
+            _ = connection.as_mut() => return,
+            () = seat.evicted() => return,
+            () = stopping(&mut stopped), if !leaving => {
+                leaving = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Answers one request, whatever happens, and notes it (C-326).
+async fn answer(
+    site: &Site,
+    seat: &Arc<Seat>,
+    request: Request<Incoming>,
+) -> HyperResponse<Kept<impl Body<Data = Bytes, Error = warp::Error> + use<>>> {
+    let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
+    let answered = AssertUnwindSafe(handle(site, seat, request)).catch_unwind().await;
+    let (mut response, work) = answered.unwrap_or_else(|_| {
+        let section = &site.section;
+        site.log(Level::Critical, format!("[{section}] failed on {line:?}: it is a bug"));
+        (page::plain_error(StatusCode::INTERNAL_SERVER_ERROR), None)
+    });
+    page::harden(response.headers_mut());
+    let when = Local::now().format("%d/%b/%Y:%H:%M:%S %z");
+    let status = response.status().as_u16();
+    let length = response.body().size_hint().exact();
+    let length = length.map_or_else(|| "-".to_owned(), |length| length.to_string());
+    site.log(Level::Trace, format!("{} - - [{when}] \"{line}\" {status} {length}", seat.peer()));
+    response.map(|body| Kept::new(body, work))
+}
+
+/// The answer, and the work it belongs to when it was let in.
+async fn handle(
+    site: &Site,
+    seat: &Arc<Seat>,
+    request: Request<Incoming>,
+) -> (Response, Option<Work>) {
+    if let Some(refusal) = refusal(site, seat, &request).await {
+        return (refusal, None);
+    }
+    // What still sends its body is not at work yet.
+    let work = request.body().is_end_stream().then(|| seat.work());
+    let Ok(response) = warp::service(site.service.clone()).call(request).await;
+    (response, work)
+}
+
+/// What is wrong with a request before anybody looks at what it wants.
+async fn refusal(site: &Site, seat: &Arc<Seat>, request: &Request<Incoming>) -> Option<Response> {
+    let (method, path) = (request.method(), request.uri().path());
+    if site.access == Access::Login && routes::is_public(method, path) {
+        return None;
+    }
+    match auth::judge(&site.access, request.headers()) {
+        Verdict::Welcome => {}
+        Verdict::Anonymous => return Some(page::unauthorized(&site.access)),
+        Verdict::Malformed => {
+            let status = StatusCode::BAD_REQUEST;
+            return Some(page::error(status, "The authorization cannot be read"));
+        }
+        Verdict::Wrong => return Some(wrong_password(site, seat).await),
+    }
+    let why = browser::check(site.names.as_ref()?, request.headers()).err()?;
+    Some(page::error(StatusCode::FORBIDDEN, why))
+}
+
+/// A failed login takes its time, and is told without what was tried.
+async fn wrong_password(site: &Site, seat: &Arc<Seat>) -> Response {
+    if let Some(silent) = site.failures.count(Instant::now()) {
+        let others = match silent {
+            0 => String::new(),
+            silent => format!(", after {silent} more"),
+        };
+        let (section, peer) = (&site.section, seat.peer());
+        site.log(
+            Level::Warn,
+            format!("[{section}] refused a wrong user name or password from {peer}{others}"),
+        );
+    }
+    sleep(auth::WRONG_PASSWORD).await;
+    page::unauthorized(&site.access)
+}

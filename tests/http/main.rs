@@ -1,0 +1,8 @@
+//! The HTTP servers of the real daemon, with requests as no proper client would send them.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod auth;
+mod limits;
+mod listeners;
