@@ -13,7 +13,7 @@ mod serve;
 mod shutdown;
 pub mod supervisor;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod turn;

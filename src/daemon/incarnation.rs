@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
+use tokio::time::timeout;
 
 use crate::api::{self, Api};
 use crate::config::settings::{MainLog, Settings};
@@ -14,19 +15,19 @@ use crate::core::supervisor::{self, Supervisor};
 use crate::dbus::endpoint::{Bus, Endpoints, Options};
 use crate::http::{self, Listeners, Servers};
 use crate::model::record::{Level, Record};
-use crate::model::snapshot::Snapshot;
-use crate::model::state::{DaemonState, ProcessState};
 use crate::runtime::command::{self, Inheritance};
 use crate::runtime::driver::{self, Loader, Outcome};
 use crate::runtime::effects::Effects;
-use crate::runtime::handle::EngineHandle;
+use crate::runtime::handle::{Announcement, EngineHandle};
 use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget};
 use crate::runtime::spawner::{SpawnContext, Spawner};
 use crate::sys::cgroup::Tree;
 use crate::sys::clock;
 use crate::sys::daemonize::Ready;
-use crate::systemd::notify;
+use crate::systemd::link::Link;
 
+/// How long a bus that does not answer may hold the start up.
+const BUS_PATIENCE: Duration = Duration::from_secs(5);
 /// How long what hangs may hold the end up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -63,6 +64,8 @@ pub struct Parts<'a> {
     pub restart_loader: Loader,
     /// Tells the process in the foreground that the daemon is up.
     pub ready: Option<Ready>,
+    /// The link to the service manager.
+    pub link: Option<Link>,
 }
 
 /// Runs until a shutdown or a restart.
@@ -70,7 +73,8 @@ pub struct Parts<'a> {
 /// # Errors
 /// What could not be made, for people.
 pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, String> {
-    let Parts { plane, inheritance, cgroups, bus, servers, loader, restart_loader, ready } = parts;
+    let Parts { plane, inheritance, cgroups, bus, servers, loader, restart_loader, ready, link } =
+        parts;
     let log = plane.handle();
     let daemon = settings.daemon;
     if !daemon.nocleanup {
@@ -101,12 +105,12 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         news,
         effects: Effects::new(log.clone()),
         loader: restart_loader,
-        on_ready: Box::new(|snapshot| {
-            notify::ready(&summary(snapshot));
+        on_ready: Box::new(|| {
             if let Some(ready) = ready {
                 ready.report();
             }
         }),
+        link,
     })
     .map_err(|error| format!("could not start the engine: {error}"))?;
 
@@ -125,11 +129,10 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
             config_file: daemon.config_file,
         },
     });
-    let watch = tokio::spawn(watch_state(engine));
     let endpoints = open_endpoints(api, bus, &log);
     let servers = serve_http(servers, &log);
+    tokio::spawn(announce_front_ends(engine, endpoints.as_ref().map(Endpoints::settled)));
     let outcome = done.await.map_err(|_| "the engine ended unexpectedly".to_owned());
-    watch.abort();
     let endpoints = async {
         if let Some(endpoints) = endpoints {
             endpoints.stop(PATIENCE).await;
@@ -147,16 +150,14 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
     outcome
 }
 
-/// Tells the service manager when the shutdown begins.
-async fn watch_state(engine: EngineHandle) {
-    let mut snapshots = engine.snapshots();
-    drop(engine);
-    while snapshots.changed().await.is_ok() {
-        if snapshots.borrow_and_update().state == DaemonState::Shutdown {
-            notify::stopping();
-            return;
-        }
+/// Lets the engine know that the ways in are open: the sockets listen by now, and the name on the
+/// bus is ours, or not to be had for now.
+async fn announce_front_ends(engine: EngineHandle, bus: Option<impl Future<Output = ()>>) {
+    if let Some(bus) = bus {
+        // A bus that answers later is served later.
+        let _ = timeout(BUS_PATIENCE, bus).await;
     }
+    engine.announce(Announcement::FrontEndsUp);
 }
 
 /// Opens the ways in. Without them the daemon runs on: it can still be signalled.
@@ -187,18 +188,6 @@ fn serve_http(listeners: &Listeners, log: &LogHandle) -> Option<Servers> {
         log.record(Record::new(Level::Error, format!("could not serve HTTP: {error}")));
     };
     Servers::start(listeners, &options).map_err(complain).ok()
-}
-
-/// The line that the service manager shows.
-fn summary(snapshot: &Snapshot) -> String {
-    let total = snapshot.processes.len();
-    let count = |state| snapshot.processes.values().filter(|p| p.state == state).count();
-    let up = count(ProcessState::Running) + count(ProcessState::Starting);
-    let fatal = snapshot.processes.values().find(|p| p.state == ProcessState::Fatal);
-    let problem = fatal.map_or_else(String::new, |process| {
-        format!("; {} could not be started", process.spec.name)
-    });
-    format!("{up} of {total} processes up{problem}")
 }
 
 /// Something that differs from run to run.

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use crate::config::flags::{self, Invocation};
 use crate::sys::host::RealHost;
 use crate::systemd::listen;
+use crate::systemd::notify::Manager;
 use startup::StartError;
 
 /// The entry of `supervisord`: exit code 0 after a shutdown, 2 for a usage error, 1 when it
@@ -21,6 +22,7 @@ use startup::StartError;
 pub fn main() -> ExitCode {
     // First of all, while nothing else is open.
     let handed = listen::take();
+    let manager = Manager::of_environment();
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let program = words.next().unwrap_or_else(|| "supervisord".to_owned());
     let words: Vec<String> = words.collect();
@@ -28,20 +30,20 @@ pub fn main() -> ExitCode {
         Ok(Invocation::Help) => return print(&args::help()),
         Ok(Invocation::Version) => return print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Invocation::Test(overrides)) => startup::test_configuration(&overrides),
-        Ok(Invocation::Run(overrides)) => startup::run(*overrides, handed),
+        Ok(Invocation::Run(overrides)) => startup::run(*overrides, handed, &manager),
         Err(text) => Err(StartError::Usage(text)),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    let text = error.text();
+    let (errno, name) = error.codes();
+    manager.failed(text, errno, name);
+    if error.is_usage() {
         // A mistake in the arguments or the configuration (C-018).
-        Err(StartError::Usage(text)) => {
-            say(&format!("Error: {text}\nFor help, use {program} -h\n"));
-            ExitCode::from(2)
-        }
-        Err(StartError::Failed(text)) => {
-            say(&format!("Error: {text}\n"));
-            ExitCode::FAILURE
-        }
+        say(&format!("Error: {text}\nFor help, use {program} -h\n"));
+        ExitCode::from(2)
+    } else {
+        say(&format!("Error: {text}\n"));
+        ExitCode::FAILURE
     }
 }
 

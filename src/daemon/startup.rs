@@ -3,9 +3,11 @@
 //! touches anything of an instance that runs already.
 
 use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::sys::resource::rlim_t;
 use nix::unistd::geteuid;
 
@@ -25,16 +27,54 @@ use crate::sys::cgroup::Tree;
 use crate::sys::daemonize::{self, Ready};
 use crate::sys::pidfile::{self, PidFile, PidFileError};
 use crate::sys::socket::{BindError, Listener};
-use crate::sys::{limits, signals, subreaper, user};
+use crate::sys::{clock, limits, signals, subreaper, user};
+use crate::systemd::link::Link;
 use crate::systemd::listen::{Activated, Handed};
+use crate::systemd::notify::Manager;
 
 /// Why the daemon did not start.
 #[derive(Debug)]
 pub enum StartError {
     /// Arguments or configuration: exit code 2 (C-119).
     Usage(String),
+    /// Another one runs already: exit code 2 (C-119).
+    Running(String),
+    /// The system refused something: exit code 1.
+    System(String, Errno),
     /// Something else: exit code 1.
     Failed(String),
+}
+
+impl StartError {
+    /// What a person is told.
+    pub fn text(&self) -> &str {
+        let (Self::Usage(text) | Self::Running(text) | Self::System(text, _) | Self::Failed(text)) =
+            self;
+        text
+    }
+
+    /// Whether no other try would change it: something has to be mended first.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_) | Self::Running(_))
+    }
+
+    /// For the service manager: the number of the error, and its name on D-Bus.
+    pub fn codes(&self) -> (Option<Errno>, &'static str) {
+        match self {
+            Self::Usage(_) => (Some(Errno::EINVAL), "org.freedesktop.DBus.Error.InvalidArgs"),
+            Self::Running(_) => {
+                (Some(Errno::EADDRINUSE), "org.freedesktop.DBus.Error.AddressInUse")
+            }
+            Self::System(_, errno) => (Some(*errno), "org.freedesktop.DBus.Error.Failed"),
+            Self::Failed(_) => (None, "org.freedesktop.DBus.Error.Failed"),
+        }
+    }
+}
+
+/// The system refused something.
+fn refused(error: &io::Error, what: &str) -> StartError {
+    let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+    StartError::System(format!("{what}: {error}"), errno)
 }
 
 fn usage(error: &dyn Error) -> StartError {
@@ -57,21 +97,23 @@ pub fn test_configuration(overrides: &Overrides) -> Result<(), StartError> {
 }
 
 /// Starts the daemon and runs it to its end.
-pub fn run(mut overrides: Overrides, handed: Handed) -> Result<(), StartError> {
+pub fn run(mut overrides: Overrides, handed: Handed, manager: &Manager) -> Result<(), StartError> {
     let settings = load(&overrides)?;
     // Found once: a later reload reads the same file, wherever the daemon is then (C-416).
     overrides.config_file = Some(settings.daemon.config_file.to_string_lossy().into_owned());
     overrides.base = Some(super::host().cwd());
     let daemon = &settings.daemon;
 
-    pidfile::check_free(&daemon.pidfile).map_err(|error| usage(&error))?;
+    pidfile::check_free(&daemon.pidfile).map_err(|error| StartError::Running(error.to_string()))?;
     let mut records =
         limits::ensure_minimums(daemon.minfds, daemon.minprocs).map_err(|error| usage(&error))?;
     let nofile = limits::raise_open_files().ok();
     let activated = take_sockets(handed, &mut records);
     let servers = open_servers(&settings, activated, &mut records)?;
     let bus = bind_bus(&settings, &mut records)?;
-    Prepared { overrides, records, nofile, bus, cgroups: None, servers }.go_to_work(settings)
+    let manager = manager.clone();
+    Prepared { overrides, records, nofile, bus, cgroups: None, servers, manager }
+        .go_to_work(settings)
 }
 
 /// What was made ready before the daemon went to the background.
@@ -86,6 +128,8 @@ struct Prepared {
     /// The sockets of the HTTP servers, and those that the service manager opened for them. They
     /// stay open through restarts.
     servers: Listeners,
+    /// The service manager.
+    manager: Manager,
 }
 
 impl Prepared {
@@ -119,9 +163,9 @@ impl Prepared {
         bus: &mut Option<Listener>,
         mut ready: Option<Ready>,
     ) -> Result<(), StartError> {
-        let Self { overrides, mut records, nofile, cgroups, mut servers, .. } = self;
-        let failed = StartError::Failed;
-        signals::ignore_sigpipe().map_err(|errno| failed(errno.to_string()))?;
+        let Self { overrides, mut records, nofile, cgroups, mut servers, manager, .. } = self;
+        signals::ignore_sigpipe()
+            .map_err(|errno| refused(&errno.into(), "could not ignore SIGPIPE"))?;
         if let Err(errno) = subreaper::adopt_orphans() {
             let text = format!("orphans of programs go to init, not to supervisord: {errno}");
             records.push(Record::new(Level::Debug, text));
@@ -133,11 +177,12 @@ impl Prepared {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| failed(format!("could not start an event loop: {error}")))?;
+            .map_err(|error| refused(&error, "could not start an event loop"))?;
 
+        let mut restarted = false;
         loop {
             let plane = LogPlane::start(&incarnation::main_log_plan(&settings))
-                .map_err(|error| failed(format!("could not start the log: {error}")))?;
+                .map_err(|error| refused(&error, "could not start the log"))?;
             let log = plane.handle();
             announce(&settings, std::mem::take(&mut records), &log);
             let pidfile = write_pid_file(&settings.daemon.pidfile, &log)?;
@@ -150,9 +195,12 @@ impl Prepared {
                 loader: Arc::clone(&loader),
                 restart_loader: restart_loader(&loader, &settings.daemon.pidfile, &servers),
                 ready: ready.take(),
+                link: Link::new(&manager, restarted, clock::now().mono),
             };
+            restarted = true;
             let previous = settings.clone();
-            let outcome = runtime.block_on(incarnation::live(settings, parts)).map_err(failed)?;
+            let outcome =
+                runtime.block_on(incarnation::live(settings, parts)).map_err(StartError::Failed)?;
             if let Some(Err(error)) = pidfile.map(PidFile::remove) {
                 super::say(&format!("could not remove the pid file: {error}\n"));
             }
@@ -184,9 +232,7 @@ fn restart_loader(loader: &Loader, pidfile: &Path, servers: &Listeners) -> Loade
     let held = servers.addresses();
     Arc::new(move || {
         let settings = loader()?;
-        if let Err(StartError::Usage(text) | StartError::Failed(text)) = check_main_log(&settings) {
-            return Err(text);
-        }
+        check_main_log(&settings).map_err(|error| error.text().to_owned())?;
         let pidfile = &settings.daemon.pidfile;
         if *pidfile != current {
             pidfile::check_free(pidfile).map_err(|error| error.to_string())?;
@@ -263,9 +309,7 @@ fn move_bus(bus: &mut Option<Listener>, settings: &Settings, records: &mut Vec<R
     match bind_bus(settings, records) {
         Ok(Some(moved)) => remove_bus(bus.replace(moved)),
         Ok(None) => {}
-        Err(StartError::Usage(text) | StartError::Failed(text)) => {
-            records.push(Record::new(Level::Critical, text));
-        }
+        Err(error) => records.push(Record::new(Level::Critical, error.text())),
     }
 }
 
@@ -285,7 +329,7 @@ fn bind_bus(
     let owner = settings.daemon.user.as_ref().map(|account| (account.uid, Some(account.gid)));
     match Listener::bind(&path, 0o700, owner) {
         Ok(listener) => Ok(Some(listener)),
-        Err(BindError::InUse(_)) => Err(StartError::Usage(format!(
+        Err(BindError::InUse(_)) => Err(StartError::Running(format!(
             "Another supervisord is already running: it answers at {}.  Shut it down first, or \
              give this one a pidfile of its own.",
             path.display()
@@ -303,7 +347,9 @@ fn bind_bus(
 fn write_pid_file(path: &Path, log: &LogHandle) -> Result<Option<PidFile>, StartError> {
     let file = match PidFile::create(path) {
         Ok(file) => Some(file),
-        Err(error @ PidFileError::Held { .. }) => return Err(usage(&error)),
+        Err(error @ PidFileError::Held { .. }) => {
+            return Err(StartError::Running(error.to_string()));
+        }
         Err(error) => {
             log.record(Record::new(Level::Critical, error.to_string()));
             None
@@ -318,7 +364,7 @@ fn write_pid_file(path: &Path, log: &LogHandle) -> Result<Option<PidFile>, Start
 fn check_main_log(settings: &Settings) -> Result<(), StartError> {
     let MainLog::Path(path) = &settings.daemon.logfile else { return Ok(()) };
     logs::open_log(path, false).map(drop).map_err(|error| {
-        StartError::Failed(format!("could not open the log file {}: {error}", path.display()))
+        refused(&error, &format!("could not open the log file {}", path.display()))
     })
 }
 

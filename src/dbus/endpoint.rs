@@ -92,6 +92,7 @@ impl fmt::Debug for Options {
 #[derive(Debug)]
 pub struct Endpoints {
     stop: watch::Sender<bool>,
+    settled: watch::Receiver<bool>,
     tasks: JoinSet<()>,
 }
 
@@ -102,11 +103,13 @@ impl Endpoints {
     /// When the socket is none that one can listen on.
     pub fn start(options: Options) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
+        let (settle, settled) = watch::channel(options.bus.is_none());
         let common = Common {
             policy: Policy::new(options.uid),
             api: options.api,
             followers: Followers::default(),
             log: options.log,
+            settle,
             stopped,
         };
         let mut tasks = JoinSet::new();
@@ -118,7 +121,16 @@ impl Endpoints {
         if let Some(bus) = options.bus {
             tasks.spawn(stay_on(common, bus));
         }
-        Ok(Self { stop, tasks })
+        Ok(Self { stop, settled, tasks })
+    }
+
+    /// Waits until the name on the bus is ours, or it is known that it will not be for now.
+    pub fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut settled = self.settled.clone();
+        async move {
+            // An error: the task that would settle it has ended.
+            let _ = settled.wait_for(|settled| *settled).await;
+        }
     }
 
     /// Takes no more calls, sends the answers that are still owed, and closes; what takes longer
@@ -135,6 +147,8 @@ struct Common {
     policy: Policy,
     followers: Followers,
     log: Arc<dyn Fn(Record) + Send + Sync>,
+    /// Whether it is known that we have the name, or have not.
+    settle: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -220,7 +234,9 @@ async fn direct(
 /// for; one that goes away is tried again for about a minute.
 async fn stay_on(common: Common, bus: Bus) {
     let mut stopped = common.stopped.clone();
-    if !serve_bus(&common, &bus).await {
+    let served = serve_bus(&common, &bus).await;
+    common.settle.send_replace(true);
+    if !served {
         return;
     }
     let mut retries = RETRIES.iter();
@@ -267,6 +283,7 @@ async fn serve_bus(common: &Common, bus: &Bus) -> bool {
         return false;
     }
     common.log(Level::Info, format!("on the {bus} as {BUS_NAME}"));
+    common.settle.send_replace(true);
     drop(connection);
     serving.await;
     true

@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::effects::Effects;
-use super::handle::{EngineHandle, Envelope};
+use super::handle::{Announcement, EngineHandle, Envelope};
 use super::spawner::{News, Spawner};
 use crate::config::settings::Settings;
 use crate::core::action::{Action, ExitKind, Input};
@@ -26,12 +26,15 @@ use crate::model::fault::Fault;
 use crate::model::signal::Signal;
 use crate::model::snapshot::Snapshot;
 use crate::sys::{clock, reap};
+use crate::systemd::herald::Scene;
+use crate::systemd::link::Link;
 
 /// Reads the configuration again; the error is for people.
 pub type Loader = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
 
-/// Called once, when everything that starts with the daemon was spawned.
-pub type OnReady = Box<dyn FnOnce(&Snapshot) + Send>;
+/// Called once, when everything that starts with the daemon was spawned and the front ends are
+/// open.
+pub type OnReady = Box<dyn FnOnce() + Send>;
 
 /// Exits, spawn reports and requests that one turn takes in at most, of each kind, so that none
 /// keeps the others waiting.
@@ -69,6 +72,8 @@ pub struct Parts {
     pub loader: Loader,
     /// Told when everything is up.
     pub on_ready: OnReady,
+    /// The link to the service manager; none without one.
+    pub link: Option<Link>,
 }
 
 /// Starts an engine on a thread of its own.
@@ -82,7 +87,9 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
     let first = supervisor.take_snapshot().unwrap_or_else(|| Arc::new(Snapshot::empty()));
     let (snapshots, snapshots_out) = watch::channel(first);
     let (events, _) = broadcast::channel(EVENT_QUEUE);
-    let handle = EngineHandle::new(requests_in, snapshots_out, events.clone());
+    let (announcements_in, announcements) = mpsc::unbounded_channel();
+    let handle = EngineHandle::new(requests_in, snapshots_out, events.clone())
+        .with_announcements(announcements_in);
     let signals = {
         let _guard = runtime.enter();
         Signals::new()?
@@ -93,6 +100,9 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         effects: parts.effects,
         loader: parts.loader,
         on_ready: Some(parts.on_ready),
+        link: parts.link,
+        announcements,
+        front_ends_up: false,
         news: parts.news,
         news_backlog: VecDeque::new(),
         loaded: None,
@@ -156,7 +166,11 @@ struct Engine {
     spawner: Spawner,
     effects: Effects,
     loader: Loader,
+    /// Taken when it was called.
     on_ready: Option<OnReady>,
+    link: Option<Link>,
+    announcements: mpsc::UnboundedReceiver<Announcement>,
+    front_ends_up: bool,
     news: mpsc::UnboundedReceiver<News>,
     news_backlog: VecDeque<News>,
     /// The outcome of reading the configuration for a restart, while that is under way.
@@ -182,6 +196,7 @@ enum Wake {
     Signal(Signal),
     News(News),
     Loaded(Box<Result<Settings, String>>),
+    Announced(Announcement),
     Request(Envelope),
     Deadline,
     Busy,
@@ -207,6 +222,7 @@ impl Engine {
                 Wake::Signal(signal) => self.feed(Input::Os(signal)),
                 Wake::News(news) => self.news_backlog.push_back(news),
                 Wake::Loaded(outcome) => self.loaded(*outcome),
+                Wake::Announced(announcement) => self.announced(announcement),
                 Wake::Request(envelope) => self.request(envelope),
                 Wake::Deadline => self.forget_abandoned(),
             }
@@ -217,13 +233,18 @@ impl Engine {
         self.effects.shut_down();
         // The next incarnation makes the cgroups that this one removes.
         self.spawner.finish(PATIENCE);
+        if let Some(link) = self.link {
+            link.end(clock::now().mono);
+        }
         Outcome { kind, next: self.next }
     }
 
     /// Waits for something to happen; when `busy`, only looks whether something did.
     async fn wait(&mut self, signals: &mut Signals, busy: bool) -> Wake {
         let now = clock::now().mono;
-        let deadline = self.core.next_deadline().map(|at| at - now);
+        let link = self.link.as_ref().and_then(Link::deadline);
+        let deadline = [self.core.next_deadline(), link].into_iter().flatten().min();
+        let deadline = deadline.map(|at| at - now);
         let loaded = async {
             match &mut self.loaded {
                 Some(outcome) => outcome.await,
@@ -237,6 +258,7 @@ impl Engine {
             outcome = loaded => Wake::Loaded(Box::new(
                 outcome.unwrap_or_else(|_| Err("reading it was interrupted".to_owned()))
             )),
+            Some(announcement) = self.announcements.recv() => Wake::Announced(announcement),
             Some(envelope) = self.requests.recv() => Wake::Request(envelope),
             () = tokio::task::yield_now(), if busy => Wake::Busy,
             () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if deadline.is_some() => {
@@ -320,6 +342,15 @@ impl Engine {
         self.feed(Input::RestartLoaded(outcome));
     }
 
+    fn announced(&mut self, announcement: Announcement) {
+        match (announcement, &mut self.link) {
+            (Announcement::FrontEndsUp, _) => self.front_ends_up = true,
+            (Announcement::ReloadBegins, Some(link)) => link.reload_begins(),
+            (Announcement::ReloadEnds, Some(link)) => link.reload_ends(),
+            (_, None) => {}
+        }
+    }
+
     /// Clients that went away wait for nothing.
     fn forget_abandoned(&mut self) {
         let gone: Vec<Token> = self
@@ -388,7 +419,9 @@ impl Engine {
     /// Lets readers see what changed in this turn, then tells who waits for it: whoever has an
     /// answer sees its effect.
     fn publish(&mut self) {
-        if let Some(snapshot) = self.core.take_snapshot() {
+        let snapshot = self.core.take_snapshot();
+        let changed = snapshot.is_some();
+        if let Some(snapshot) = snapshot {
             self.snapshots.send_replace(snapshot);
         }
         for event in self.outbox_events.drain(..) {
@@ -399,10 +432,22 @@ impl Engine {
                 let _ = reply.send(outcome); // the client may have gone
             }
         }
-        if self.spawner.in_flight() == 0
+        let starting = self.spawner.in_flight();
+        if starting == 0
+            && self.front_ends_up
             && let Some(on_ready) = self.on_ready.take()
         {
-            on_ready(&self.snapshots.borrow());
+            on_ready();
+        }
+        if let Some(link) = &mut self.link {
+            let scene = Scene {
+                snapshot: &self.snapshots.borrow(),
+                changed,
+                starting,
+                ready: self.on_ready.is_none(),
+                stops: &|| self.core.stops(),
+            };
+            link.turn(&scene, clock::now().mono);
         }
     }
 }

@@ -19,12 +19,35 @@ pub struct Envelope {
     pub reply: oneshot::Sender<Result<Reply, Fault>>,
 }
 
+/// What the front ends let the engine know, without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announcement {
+    /// The ways in are open, as far as they can be.
+    FrontEndsUp,
+    /// A change of the configuration begins.
+    ReloadBegins,
+    /// A change of the configuration ended.
+    ReloadEnds,
+}
+
 /// A cheap handle on the engine.
 #[derive(Debug, Clone)]
 pub struct EngineHandle {
     requests: mpsc::Sender<Envelope>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     events: broadcast::Sender<Arc<Event>>,
+    announcements: Option<mpsc::UnboundedSender<Announcement>>,
+}
+
+/// A change of the configuration that is under way, until it is dropped.
+#[derive(Debug)]
+#[must_use = "it lasts until this is dropped"]
+pub struct Reloading(EngineHandle);
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        self.0.announce(Announcement::ReloadEnds);
+    }
 }
 
 impl EngineHandle {
@@ -35,7 +58,28 @@ impl EngineHandle {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         events: broadcast::Sender<Arc<Event>>,
     ) -> Self {
-        Self { requests, snapshots, events }
+        Self { requests, snapshots, events, announcements: None }
+    }
+
+    /// The same handle, with a way for announcements.
+    #[must_use]
+    pub fn with_announcements(mut self, way: mpsc::UnboundedSender<Announcement>) -> Self {
+        self.announcements = Some(way);
+        self
+    }
+
+    /// Lets the engine know something. One that has ended need not know.
+    pub fn announce(&self, announcement: Announcement) {
+        if let Some(way) = &self.announcements {
+            let _ = way.send(announcement);
+        }
+    }
+
+    /// Lets the engine know that a change of the configuration is under way, for as long as the
+    /// result lives: the service manager is told, and given the time that it takes.
+    pub fn reloading(&self) -> Reloading {
+        self.announce(Announcement::ReloadBegins);
+        Reloading(self.clone())
     }
 
     /// Asks the engine and waits for its answer.
