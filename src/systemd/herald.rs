@@ -160,8 +160,7 @@ impl Herald {
         // A daemon in the background speaks for a process that waits for it.
         states.extend(self.main_pid.take().map(NotifyState::MainPid));
         let told = match (self.told, doing) {
-            (Told::Stopping, _) => Told::Stopping,
-            (_, Doing::Stopping) => Told::Stopping,
+            (Told::Stopping, _) | (_, Doing::Stopping) => Told::Stopping,
             (told, Doing::Starting) => told,
             (_, Doing::Working) => Told::Ready,
             (_, Doing::Reloading | Doing::Restarting) => Told::Reloading,

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -90,7 +91,11 @@ impl Manager {
 /// States as one message.
 #[must_use]
 pub fn message(states: &[NotifyState<'_>]) -> String {
-    states.iter().map(|state| format!("{state}\n")).collect()
+    let mut message = String::new();
+    for state in states {
+        let _ = writeln!(message, "{state}"); // a String takes everything
+    }
+    message
 }
 
 /// A path, or an abstract name that begins with `@`.
@@ -153,13 +158,13 @@ impl Notifier {
         let limit = PollTimeout::try_from(LAST_WORDS).unwrap_or(PollTimeout::ZERO);
         self.transmit(message, None)?;
         let (waiting, ours) = pipe2(OFlag::O_CLOEXEC)?;
-        self.transmit("BARRIER=1", Some(ours))?;
-        poll(&mut [PollFd::new(std::os::fd::AsFd::as_fd(&waiting), PollFlags::empty())], limit)
-            .map(drop)
+        self.transmit("BARRIER=1", Some(ours.as_fd()))?;
+        drop(ours);
+        poll(&mut [PollFd::new(waiting.as_fd(), PollFlags::empty())], limit).map(drop)
     }
 
     /// Sends one message, and waits for room.
-    fn transmit(&self, message: &str, descriptor: Option<OwnedFd>) -> nix::Result<()> {
+    fn transmit(&self, message: &str, descriptor: Option<BorrowedFd<'_>>) -> nix::Result<()> {
         let to = match (self.address.as_pathname(), self.address.as_abstract_name()) {
             (Some(path), _) => UnixAddr::new(path)?,
             (None, Some(name)) => UnixAddr::new_abstract(name)?,
@@ -173,12 +178,12 @@ impl Notifier {
             || sendmsg(self.socket.as_raw_fd(), &text, rights, MsgFlags::MSG_DONTWAIT, Some(&to));
         match send() {
             Err(Errno::EAGAIN) => {
-                let room = PollFd::new(std::os::fd::AsFd::as_fd(&self.socket), PollFlags::POLLOUT);
+                let room = PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT);
                 let limit = PollTimeout::try_from(LAST_WORDS).unwrap_or(PollTimeout::ZERO);
                 poll(&mut [room], limit)?;
                 send().map(drop)
             }
-            sent => sent.map(drop),
+            outcome => outcome.map(drop),
         }
     }
 }

@@ -11,4 +11,5 @@ mod control;
 mod lifecycle;
 mod logs;
 mod scale;
+mod service;
 mod surprises;

@@ -27,6 +27,9 @@ impl NotifySocket {
 
     /// The next message; `None` at the limit.
     pub fn receive(&self, limit: Duration) -> Option<String> {
+        if limit.is_zero() {
+            return None;
+        }
         let mut buffer = [0; 4096];
         self.socket.set_read_timeout(Some(limit)).expect("a timeout above zero");
         let count = self.socket.recv(&mut buffer).ok()?;
@@ -35,15 +38,19 @@ impl NotifySocket {
 
     /// Waits for a message that has this line; the whole message, or `None` at the limit.
     pub fn wait(&self, line: &str, limit: Duration) -> Option<String> {
+        self.until(|message| message.lines().any(|given| given == line), limit)?.pop()
+    }
+
+    /// All messages up to the first that is wanted, with it; `None` at the limit.
+    pub fn until(&self, wanted: impl Fn(&str) -> bool, limit: Duration) -> Option<Vec<String>> {
         let end = Instant::now() + limit;
+        let mut messages = Vec::new();
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            let message = self.receive(left)?;
-            if message.lines().any(|given| given == line) {
-                return Some(message);
+            let message = self.receive(end.saturating_duration_since(Instant::now()))?;
+            let found = wanted(&message);
+            messages.push(message);
+            if found {
+                return Some(messages);
             }
         }
     }
