@@ -22,7 +22,7 @@ fn value<'a>(message: &'a str, key: &str) -> Option<&'a str> {
     message.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-fn starts<'a>(what: &'a str) -> impl Fn(&str) -> bool + 'a {
+fn starts(what: &str) -> impl Fn(&str) -> bool + '_ {
     move |message| message.starts_with(what)
 }
 
