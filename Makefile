@@ -14,7 +14,7 @@ export SUPERVISOR_UPSTREAM
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
           strace:strace dbus-daemon:dbus-daemon curl:curl systemd-analyze:systemd \
           mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
-          groff:groff-base zsh:zsh fish:fish
+          groff:groff-base zsh:zsh fish:fish pkcheck:polkitd
 
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian

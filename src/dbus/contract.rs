@@ -52,6 +52,8 @@ pub struct Interface {
 pub struct Method {
     /// The polkit action that a call needs, without its prefix. A method without one is refused.
     pub action: Option<&'static str>,
+    /// The names of what goes in.
+    pub names: Vec<&'static str>,
     /// The types of what goes in, one after the other.
     pub input: String,
     /// The types of what comes out.
@@ -117,6 +119,9 @@ pub(super) fn read(xml: &'static str) -> Contract {
             ("arg", Member::Method(method)) => {
                 let method = interface.methods.entry(method).or_default();
                 let out = tag.get("direction") == "out";
+                if !out {
+                    method.names.push(tag.get("name"));
+                }
                 let types = if out { &mut method.output } else { &mut method.input };
                 types.push_str(tag.get("type"));
             }

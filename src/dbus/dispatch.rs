@@ -6,29 +6,30 @@
 //! fallback vtables do: it finds the object in the snapshot, and the contract file says which
 //! methods there are, what they take, and which action a call of each needs.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use zbus::fdo;
-use zbus::message::Header;
-use zbus::names::{InterfaceName, OwnedUniqueName};
-use zbus::{Connection, Message};
+use zbus::Message;
+use zbus::names::InterfaceName;
 
+use super::about::About;
+use super::audit::Audit;
 use super::call::{Answer, Call};
+use super::caller::{Caller, Callers};
 use super::contract::{Interface, Method, contract};
 use super::error::Failure;
 use super::follow::Followers;
 use super::path::Object;
 use super::policy::Policy;
+use super::polkit::{Question, is_interactive};
 use super::publish::Signals;
 use super::standard::{self, PEER, interfaces, standard};
 use super::{group, manager, process};
 use crate::api::Api;
 
 /// The largest body of a call, in bytes: what `SendProcessStdin` takes, and then some.
-const MAX_BODY: usize = 4 * 1024 * 1024;
-/// How many senders on a bus are remembered.
-const MAX_KNOWN: usize = 1024;
+pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
+/// The actions that change nothing.
+const LOOKING: [&str; 2] = ["inspect", "read-logs"];
 
 /// What the calls of one connection are answered with.
 #[derive(Debug)]
@@ -37,53 +38,14 @@ pub(super) struct Context {
     pub(super) api: Api,
     /// Who may do what.
     pub(super) policy: Policy,
+    /// Who did what, and who was not let.
+    pub(super) audit: Audit,
     /// The room for followers, shared by all connections.
     pub(super) followers: Followers,
     /// Who calls.
     pub(super) callers: Callers,
     /// The signals of this connection.
     pub(super) signals: Signals,
-}
-
-/// Who is behind a message.
-#[derive(Debug)]
-pub(super) enum Callers {
-    /// There is no broker: the one who connected.
-    Direct {
-        /// Their user, as the kernel told it.
-        uid: u32,
-    },
-    /// A bus, which knows the users of its connections.
-    Bus {
-        /// The bus.
-        connection: Connection,
-        /// The users of senders; their unique names are never used again.
-        known: Mutex<HashMap<OwnedUniqueName, u32>>,
-    },
-}
-
-impl Callers {
-    async fn uid(&self, header: &Header<'_>) -> Result<u32, Failure> {
-        let unknown = || Failure::access_denied("The caller's user is not known.");
-        let (connection, known) = match self {
-            Self::Direct { uid } => return Ok(*uid),
-            Self::Bus { connection, known } => (connection, known),
-        };
-        let sender = header.sender().ok_or_else(unknown)?;
-        let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(uid) = lock().get(sender.as_str()) {
-            return Ok(*uid);
-        }
-        let bus = fdo::DBusProxy::new(connection).await.map_err(|_| unknown())?;
-        let uid =
-            bus.get_connection_unix_user(sender.to_owned().into()).await.map_err(|_| unknown())?;
-        let mut known = lock();
-        if known.len() >= MAX_KNOWN {
-            known.clear();
-        }
-        known.insert(sender.to_owned().into(), uid);
-        Ok(uid)
-    }
 }
 
 /// Answers a call.
@@ -96,24 +58,74 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
     let object = Object::parse(path).ok_or_else(|| Failure::unknown_object(path))?;
     let interface = header.interface().map(InterfaceName::as_str);
     let (interface, method) = method(&object, interface, member)?;
-
-    // Whoever may connect may ask whether anybody is there; all else needs its action.
-    if interface != PEER {
-        let own = contract().interface(interface).is_some();
-        let action = if own { method.action } else { Some("inspect") };
-        context.policy.check(context.callers.uid(&header).await?, action)?;
-    }
     let given = header.signature().to_string_no_parens();
     if given != method.input {
         let text = format!("{member} takes ({}), not ({given}).", method.input);
         return Err(Failure::invalid_args(text));
     }
-    if message.body().len() > MAX_BODY {
-        return Err(Failure::limits_exceeded(format!("A call has at most {MAX_BODY} bytes.")));
+    let meant = Meant { object, interface, member };
+    // Whoever may connect may ask whether anybody is there; all else needs its action.
+    if interface == PEER {
+        return carry_out(context, message, meant, path).await;
     }
+    let about = About::of(&meant.object, interface, member, method, message);
+    let own = contract().interface(interface).is_some();
+    let action = if own { method.action } else { Some("inspect") };
+    let caller = match authorised(context, message, action, &about).await {
+        Ok(caller) => caller,
+        Err((caller, failure)) => {
+            let caller = caller.as_deref().ok_or(header.sender());
+            context.audit.refused(caller, about.line(), failure.on_the_wire().1);
+            return Err(failure);
+        }
+    };
+    if action.is_some_and(|action| LOOKING.contains(&action)) {
+        return carry_out(context, message, meant, path).await;
+    }
+    let entry = context.audit.begin(&caller, &about);
+    let answer = carry_out(context, message, meant, path).await;
+    entry.end(&answer);
+    answer
+}
+
+/// The one who sent a call, when they may make it. An error has them too, if they are known.
+async fn authorised(
+    context: &Context,
+    message: &Message,
+    action: Option<&str>,
+    about: &About,
+) -> Result<Arc<Caller>, (Option<Arc<Caller>>, Failure)> {
+    let header = message.header();
+    let caller = context.callers.of(&header).await.map_err(|failure| (None, failure))?;
+    let Some(action) = action else {
+        return Err((Some(caller), Failure::access_denied("Nobody may call this.")));
+    };
+    let question = Question {
+        caller: &caller,
+        header: &header,
+        action,
+        details: about.details(),
+        interactive: is_interactive(&header),
+        bytes: message.body().len(),
+    };
+    match context.policy.check(question).await {
+        Ok(()) => Ok(caller),
+        Err(failure) => Err((Some(caller), failure)),
+    }
+}
+
+/// A method of an object that may or may not exist.
+struct Meant<'m> {
+    object: Object,
+    interface: &'static str,
+    member: &'m str,
+}
+
+/// Does what was asked for.
+async fn carry_out(context: &Context, message: &Message, meant: Meant<'_>, path: &str) -> Answer {
+    let Meant { object, interface, member } = meant;
     let found = standard::find(&object, &context.api.snapshot())
         .ok_or_else(|| Failure::unknown_object(path))?;
-
     let call = Call::new(message);
     if standard().interface(interface).is_some() {
         return standard::call(&context.api, &object, &found, interface, member, &call);

@@ -1,10 +1,9 @@
 //! Where clients reach us: a socket of our own, without a broker, and a bus where there is one.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -12,15 +11,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use zbus::connection::{AuthMechanism, Builder};
-use zbus::fdo::RequestNameFlags;
-use zbus::{Connection, Guid, MessageStream, OwnedGuid};
+use zbus::{Connection, Guid, OwnedGuid};
 
-use super::dispatch::{Callers, Context};
+use super::audit::{Audit, Log};
+use super::broker;
+use super::caller::{Caller, Callers};
+use super::dispatch::Context;
 use super::follow::Followers;
 use super::policy::Policy;
 use super::publish::Signals;
 use super::session;
-use super::types::BUS_NAME;
 use crate::api::Api;
 use crate::model::record::{Level, Record};
 
@@ -28,10 +28,6 @@ use crate::model::record::{Level, Record};
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take to say who it is.
 const AUTHENTICATION: Duration = Duration::from_secs(10);
-/// How long a bus may take to let us in, and to answer a question of ours.
-const BUS_ANSWERS: Duration = Duration::from_secs(5);
-/// How long to wait before a bus that went away is tried again, each time.
-const RETRIES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 /// How long to wait when the system has no descriptors left for a connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(200);
 
@@ -42,7 +38,7 @@ pub enum Bus {
     System,
     /// The session bus of the user.
     Session,
-    /// The bus at this D-Bus address.
+    /// The bus at this D-Bus address: a system bus, with users of all kinds.
     Address(String),
 }
 
@@ -75,7 +71,7 @@ pub struct Options {
     /// The bus to take the name on; none is no bus.
     pub bus: Option<Bus>,
     /// Where lines for the daemon's log go.
-    pub log: Arc<dyn Fn(Record) + Send + Sync>,
+    pub log: Log,
 }
 
 impl fmt::Debug for Options {
@@ -106,10 +102,10 @@ impl Endpoints {
         let (settle, settled) = watch::channel(options.bus.is_none());
         let common = Common {
             policy: Policy::new(options.uid),
+            audit: Audit::new(options.log.clone()),
             api: options.api,
             followers: Followers::default(),
             log: options.log,
-            settle,
             stopped,
         };
         let mut tasks = JoinSet::new();
@@ -119,16 +115,17 @@ impl Endpoints {
             tasks.spawn(listen(common.clone(), socket));
         }
         if let Some(bus) = options.bus {
-            tasks.spawn(stay_on(common, bus));
+            tasks.spawn(broker::stay_on(common, bus, settle));
         }
         Ok(Self { stop, settled, tasks })
     }
 
-    /// Waits until the name on the bus is ours, or it is known that it will not be for now.
+    /// Resolves once the first attempt to have the name on the bus has come to something: it is
+    /// ours, or somebody else's, or there is no bus. Takes some seconds at the most.
     pub fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut settled = self.settled.clone();
         async move {
-            // An error: the task that would settle it has ended.
+            // That nobody will say it any more is an end too.
             let _ = settled.wait_for(|settled| *settled).await;
         }
     }
@@ -142,24 +139,23 @@ impl Endpoints {
 }
 
 #[derive(Clone)]
-struct Common {
-    api: Api,
-    policy: Policy,
+pub(super) struct Common {
+    pub(super) api: Api,
+    pub(super) policy: Policy,
+    audit: Audit,
     followers: Followers,
-    log: Arc<dyn Fn(Record) + Send + Sync>,
-    /// Whether it is known that we have the name, or have not.
-    settle: watch::Sender<bool>,
-    stopped: watch::Receiver<bool>,
+    log: Log,
+    pub(super) stopped: watch::Receiver<bool>,
 }
 
 impl Common {
-    fn log(&self, level: Level, text: String) {
+    pub(super) fn log(&self, level: Level, text: String) {
         (self.log)(Record::new(level, text));
     }
 
-    fn context(self, callers: Callers, signals: Signals) -> Arc<Context> {
-        let Self { api, policy, followers, .. } = self;
-        Arc::new(Context { api, policy, followers, callers, signals })
+    pub(super) fn context(self, callers: Callers, signals: Signals) -> Arc<Context> {
+        let Self { api, policy, audit, followers, .. } = self;
+        Arc::new(Context { api, policy, audit, followers, callers, signals })
     }
 }
 
@@ -183,7 +179,7 @@ async fn listen(common: Common, socket: UnixListener) {
                 continue;
             }
         };
-        let Some((stream, uid)) = admitted(&common, stream) else { continue };
+        let Some((stream, caller)) = admitted(&common, stream) else { continue };
         let Ok(place) = room.clone().try_acquire_owned() else {
             common.log(
                 Level::Warn,
@@ -191,7 +187,7 @@ async fn listen(common: Common, socket: UnixListener) {
             );
             continue;
         };
-        clients.spawn(direct(common.clone(), stream, uid, guid.clone(), place));
+        clients.spawn(direct(common.clone(), stream, caller, guid.clone(), place));
     }
     // No new client finds the socket open while the old ones get their answers.
     drop(socket);
@@ -199,20 +195,22 @@ async fn listen(common: Common, socket: UnixListener) {
 }
 
 /// The kernel's word on who connected, and whether they may.
-fn admitted(common: &Common, stream: UnixStream) -> Option<(StdStream, u32)> {
-    let uid = stream.peer_cred().ok()?.uid();
-    if !common.policy.admits(uid) {
-        common.log(Level::Warn, format!("refused a D-Bus client of user {uid}"));
+fn admitted(common: &Common, stream: UnixStream) -> Option<(StdStream, Caller)> {
+    let credentials = stream.peer_cred().ok()?;
+    let caller = Caller::direct(credentials.uid(), credentials.pid());
+    if !common.policy.admits(caller.uid) {
+        let why = "only root and the user of supervisord may use it";
+        common.audit.refused(Ok(&caller), "the control socket", why);
         return None;
     }
-    Some((stream.into_std().ok()?, uid))
+    Some((stream.into_std().ok()?, caller))
 }
 
 /// Serves one client without a broker.
 async fn direct(
     common: Common,
     stream: StdStream,
-    uid: u32,
+    caller: Caller,
     guid: OwnedGuid,
     place: OwnedSemaphorePermit,
 ) {
@@ -226,82 +224,7 @@ async fn direct(
     };
     let signals = Signals::on_request(common.api.clone(), Connection::from(&stream));
     let stopped = common.stopped.clone();
-    session::serve(common.context(Callers::Direct { uid }, signals), stream, stopped).await;
+    let callers = Callers::Direct(Arc::new(caller));
+    session::serve(common.context(callers, signals), stream, stopped).await;
     drop(place);
-}
-
-/// Serves a bus for as long as there is one. One that is not there at the start is not waited
-/// for; one that goes away is tried again for about a minute.
-async fn stay_on(common: Common, bus: Bus) {
-    let mut stopped = common.stopped.clone();
-    let served = serve_bus(&common, &bus).await;
-    common.settle.send_replace(true);
-    if !served {
-        return;
-    }
-    let mut retries = RETRIES.iter();
-    while !*stopped.borrow() {
-        let Some(secs) = retries.next() else { return };
-        common.log(Level::Warn, format!("lost the {bus}; trying again in {secs} s"));
-        tokio::select! {
-            () = session::stopping(&mut stopped) => return,
-            () = sleep(Duration::from_secs(*secs)) => {}
-        }
-        if serve_bus(&common, &bus).await {
-            retries = RETRIES.iter();
-        }
-    }
-}
-
-/// Serves a bus until it goes away, or we stop; false when it did not let us in.
-async fn serve_bus(common: &Common, bus: &Bus) -> bool {
-    let stream = match timeout(BUS_ANSWERS, connect(bus)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            common.log(Level::Info, format!("not on the {bus}: {error}"));
-            return false;
-        }
-        Err(_) => {
-            common.log(Level::Warn, format!("not on the {bus}: it does not answer"));
-            return false;
-        }
-    };
-    let connection = Connection::from(&stream);
-    let callers =
-        Callers::Bus { connection: connection.clone(), known: Mutex::new(HashMap::new()) };
-    let signals = Signals::always(common.api.clone(), connection.clone());
-    let context = common.clone().context(callers, signals);
-    // Calls may come as soon as the name is ours, so serving begins first.
-    let serving = session::serve(context, stream, common.stopped.clone());
-    tokio::pin!(serving);
-    let taken = tokio::select! {
-        () = &mut serving => return false,
-        taken = take_name(&connection) => taken,
-    };
-    if let Err(why) = taken {
-        common.log(Level::Warn, format!("not on the {bus}: {why}"));
-        return false;
-    }
-    common.log(Level::Info, format!("on the {bus} as {BUS_NAME}"));
-    common.settle.send_replace(true);
-    drop(connection);
-    serving.await;
-    true
-}
-
-async fn connect(bus: &Bus) -> zbus::Result<MessageStream> {
-    let builder = match bus {
-        Bus::System => Builder::system(),
-        Bus::Session => Builder::session(),
-        Bus::Address(address) => Builder::address(address.as_str()),
-    };
-    builder.method_timeout(BUS_ANSWERS).build_message_stream().await
-}
-
-async fn take_name(connection: &Connection) -> Result<(), String> {
-    match connection.request_name_with_flags(BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await {
-        Ok(_) => Ok(()),
-        Err(zbus::Error::NameTaken) => Err(format!("somebody else is {BUS_NAME}")),
-        Err(error) => Err(format!("cannot be {BUS_NAME}: {error}")),
-    }
 }

@@ -58,6 +58,11 @@ impl Failure {
         Self::standard("AccessDenied", text)
     }
 
+    /// The caller might be allowed to, if it let a person be asked for a password.
+    pub fn interactive_authorization_required(text: impl Into<String>) -> Self {
+        Self::standard("InteractiveAuthorizationRequired", text)
+    }
+
     /// Too much at a time.
     pub fn limits_exceeded(text: impl Into<String>) -> Self {
         Self::standard("LimitsExceeded", text)

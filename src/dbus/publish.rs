@@ -43,11 +43,10 @@ struct Task {
 }
 
 impl Signals {
-    /// The signals of a bus, from now on.
+    /// The signals of a bus, from the first [`Self::subscribe`] on. That is when the name is ours:
+    /// the bus tells by the name who may receive them.
     pub(super) fn always(api: Api, connection: Connection) -> Self {
-        let signals = Self { api, connection, always: true, task: Mutex::default() };
-        signals.subscribe();
-        signals
+        Self { api, connection, always: true, task: Mutex::default() }
     }
 
     /// The signals of a connection without a broker, when they are asked for.

@@ -9,14 +9,11 @@ use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use zbus::message::{Flags, Type};
-use zbus::names::OwnedUniqueName;
 use zbus::{Connection, Message, MessageStream};
 
 use super::dispatch::{Context, answer};
 use super::error::Failure;
-
-/// How many calls one client may have under way.
-const MAX_IN_FLIGHT: usize = 64;
+use super::load::{Load, Place};
 
 /// Answers the calls of a connection until it ends, or until `stop` says so: then no more calls
 /// are read, and the answers that are still owed are waited for.
@@ -32,10 +29,16 @@ pub(super) async fn serve(
 ) {
     let connection = Connection::from(&stream);
     let mut stream = pin!(stream);
-    let mut calls = Calls { context, connection, tasks: JoinSet::new(), pending: HashMap::new() };
+    let mut calls = Calls {
+        context,
+        connection,
+        tasks: JoinSet::new(),
+        pending: HashMap::new(),
+        load: Load::default(),
+    };
     let broker = calls.connection.is_bus();
     loop {
-        let has_room = broker || calls.tasks.len() < MAX_IN_FLIGHT;
+        let has_room = broker || calls.load.has_room();
         tokio::select! {
             () = stopping(&mut stop) => break,
             Some(ended) = calls.tasks.join_next_with_id() => calls.ended(ended).await,
@@ -63,7 +66,8 @@ struct Calls {
     context: Arc<Context>,
     connection: Connection,
     tasks: JoinSet<()>,
-    pending: HashMap<Id, Message>,
+    pending: HashMap<Id, (Message, Place)>,
+    load: Load,
 }
 
 impl Calls {
@@ -71,25 +75,26 @@ impl Calls {
         if message.message_type() != Type::MethodCall {
             return;
         }
-        if self.connection.is_bus() && self.under_way(sender(&message).as_ref()) >= MAX_IN_FLIGHT {
-            let text = format!("At most {MAX_IN_FLIGHT} calls at the same time.");
-            reply(&self.connection, &message, Err(Failure::limits_exceeded(text))).await;
-            return;
-        }
+        let caller = self.context.callers.known(message.header().sender());
+        let policy = &self.context.policy;
+        let stranger = !caller.as_ref().is_some_and(|caller| policy.admits(caller.uid));
+        let place = match self.load.enter(&message, stranger) {
+            Ok(place) => place,
+            Err(failure) => {
+                let header = message.header();
+                let caller = caller.as_deref().ok_or(header.sender());
+                self.context.audit.refused(caller, "a call", failure.on_the_wire().1);
+                reply(&self.connection, &message, Err(failure)).await;
+                return;
+            }
+        };
         let (context, connection) = (self.context.clone(), self.connection.clone());
         let call = message.clone();
         let task = self.tasks.spawn(async move {
             let answer = answer(&context, &call).await;
             reply(&connection, &call, answer).await;
         });
-        self.pending.insert(task.id(), message);
-    }
-
-    fn under_way(&self, sender: Option<&OwnedUniqueName>) -> usize {
-        if self.pending.len() < MAX_IN_FLIGHT {
-            return self.pending.len();
-        }
-        self.pending.values().filter(|other| self::sender(other).as_ref() == sender).count()
+        self.pending.insert(task.id(), (message, place));
     }
 
     async fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
@@ -97,18 +102,13 @@ impl Calls {
             Ok((id, ())) => *id,
             Err(error) => error.id(),
         };
-        let call = self.pending.remove(&id);
-        if let (Err(error), Some(call)) = (ended, call)
-            && error.is_panic()
-        {
+        let Some((call, place)) = self.pending.remove(&id) else { return };
+        self.load.leave(&place);
+        if ended.is_err_and(|error| error.is_panic()) {
             let failure = Failure::failed("Something went wrong inside supervisord.");
             reply(&self.connection, &call, Err(failure)).await;
         }
     }
-}
-
-fn sender(message: &Message) -> Option<OwnedUniqueName> {
-    message.header().sender().map(|sender| sender.to_owned().into())
 }
 
 /// Sends an answer, if one is wanted. That it cannot be sent means that nobody waits for it, but

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use supervisor::dbus::endpoint::Bus;
@@ -27,16 +27,27 @@ const SYSTEM_POLICY: &str = r#"
     <allow send_destination="org.freedesktop.DBus"/>
   </policy>"#;
 
+/// What polkit brings for a system bus; a test that plays polkit does without.
+const POLKIT: &str = "/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf";
+
 /// A bus of its own, ended with the test.
 pub struct Broker {
     daemon: Child,
     pub address: String,
-    dir: TempDir,
+    dir: PathBuf,
+    /// Removed at the end.
+    scratch: Option<TempDir>,
 }
 
 impl Broker {
     pub fn start() -> Self {
-        let dir = open_dir();
+        let scratch = open_dir();
+        let broker = Self::start_in(scratch.path());
+        broker.with(scratch)
+    }
+
+    /// A bus with its socket in this directory, which need not be there yet.
+    pub fn start_in(dir: &Path) -> Self {
         let shipped =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("dbus/org.supervisord.Supervisor1.conf");
         // The shipped policy lets root have the name: a test that runs as somebody else needs a
@@ -48,14 +59,40 @@ impl Broker {
         );
         let config = format!(
             "<busconfig><type>system</type><listen>unix:path={dir}/bus</listen>
-             <auth>EXTERNAL</auth>{SYSTEM_POLICY}<include>{shipped}</include>{own}</busconfig>",
-            dir = dir.path().display(),
+             <auth>EXTERNAL</auth>{SYSTEM_POLICY}<include>{shipped}</include>{own}
+             <include ignore_missing=\"yes\">{POLKIT}</include>
+             <policy user=\"{uid}\"><allow own=\"org.freedesktop.PolicyKit1\"/></policy>
+             <policy context=\"default\">
+             <allow send_destination=\"org.freedesktop.PolicyKit1\"/></policy></busconfig>",
+            dir = dir.display(),
             shipped = shipped.display(),
             own = if uid.is_root() { "" } else { &own },
         );
-        fs::write(dir.path().join("bus.conf"), config).unwrap();
-        let (daemon, address) = run_daemon(dir.path());
-        Self { daemon, address, dir }
+        Self::start_with(dir, &config)
+    }
+
+    /// A bus where our policy is not installed.
+    pub fn start_without_policy() -> Self {
+        let scratch = open_dir();
+        let config = format!(
+            "<busconfig><type>system</type><listen>unix:path={}/bus</listen>
+             <auth>EXTERNAL</auth>{SYSTEM_POLICY}</busconfig>",
+            scratch.path().display(),
+        );
+        let broker = Self::start_with(scratch.path(), &config);
+        broker.with(scratch)
+    }
+
+    fn with(mut self, scratch: TempDir) -> Self {
+        self.scratch = Some(scratch);
+        self
+    }
+
+    fn start_with(dir: &Path, config: &str) -> Self {
+        fs::create_dir_all(dir).unwrap();
+        fs::write(dir.join("bus.conf"), config).unwrap();
+        let (daemon, address) = run_daemon(dir);
+        Self { daemon, address, dir: dir.to_owned(), scratch: None }
     }
 
     pub fn bus(&self) -> Bus {
@@ -76,8 +113,8 @@ impl Broker {
     /// Ends the bus, and starts another at the same place.
     pub fn restart(&mut self) {
         self.end();
-        let _ = fs::remove_file(self.dir.path().join("bus"));
-        self.daemon = run_daemon(self.dir.path()).0;
+        let _ = fs::remove_file(self.dir.join("bus"));
+        self.daemon = run_daemon(&self.dir).0;
     }
 
     /// Runs busctl on this bus, and returns what it says on stdout, or on stderr when it fails.
@@ -139,7 +176,8 @@ pub enum Whom {
     Nobody,
 }
 
-pub async fn run(program: &str, args: &[&str], whom: Whom) -> Result<String, String> {
+/// A program with its arguments, run by somebody.
+pub fn command_of(program: &str, args: &[&str], whom: Whom) -> Command {
     let mut command = match whom {
         Whom::Me => Command::new(program),
         Whom::Nobody => {
@@ -150,6 +188,11 @@ pub async fn run(program: &str, args: &[&str], whom: Whom) -> Result<String, Str
         }
     };
     command.args(args).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command
+}
+
+pub async fn run(program: &str, args: &[&str], whom: Whom) -> Result<String, String> {
+    let mut command = command_of(program, args, whom);
     let program = program.to_owned();
     // The endpoint that answers lives on this thread: waiting here would be waiting for ever.
     tokio::task::spawn_blocking(move || {

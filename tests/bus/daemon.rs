@@ -39,7 +39,7 @@ fn on(broker: &Broker, scratch: &Scratch) -> Command {
     command
 }
 
-fn start(broker: &Broker, scratch: &Scratch) -> Daemon {
+pub fn start(broker: &Broker, scratch: &Scratch) -> Daemon {
     let config = scratch.join("supervisord.conf");
     let daemon = Daemon::start_command(scratch.path(), &config, on(broker, scratch));
     daemon.expect_log(RUNS);
@@ -53,7 +53,7 @@ fn call(broker: &Broker, method: &str, args: &[&str]) -> Result<String, String> 
 }
 
 /// What the daemon says of a process on its own socket.
-fn row(scratch: &Scratch, name: &str) -> ProcessRow {
+pub fn row(scratch: &Scratch, name: &str) -> ProcessRow {
     block_on_tokio(async {
         let client = connect_p2p(&scratch.join("supervisord.bus")).await.unwrap();
         manager(&client).await.unwrap().get_process_info(name).await.unwrap()
@@ -90,14 +90,18 @@ fn the_daemon_is_controlled_over_the_bus() {
 }
 
 #[test]
-fn a_second_daemon_leaves_the_name_to_the_first() {
+fn a_second_daemon_leaves_the_name_to_the_first_until_that_ends() {
     let broker = Broker::start();
     let (first, second) = (Scratch::new(), Scratch::new());
-    let one = start(&broker, &first);
+    let mut one = start(&broker, &first);
     one.expect_log("as org.supervisord.Supervisor1");
     let two = start(&broker, &second);
-    two.expect_log("somebody else is org.supervisord.Supervisor1");
+    let owner = format!(": user {} (pid {}", nix::unistd::getuid(), one.pid());
+    two.expect_log(&owner);
+    two.expect_log("running on without the name, and taking it when it is free");
     assert_ne!(row(&first, "web").pid, row(&second, "web").pid);
+    one.stop();
+    two.expect_log("as org.supervisord.Supervisor1");
 }
 
 #[test]

@@ -6,10 +6,9 @@ use supervisor::dbus::endpoint::Bus;
 use supervisor::dbus::proxy::{Options, connect_p2p};
 use supervisor::dbus::types;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zbus::fdo::RequestNameFlags;
 
-use super::broker::Broker;
-use super::fake::World;
+use super::broker::{Broker, Whom};
+use super::fake::{MANAGER, World};
 
 #[tokio::test]
 async fn without_a_bus_the_daemon_runs_on() {
@@ -20,19 +19,47 @@ async fn without_a_bus_the_daemon_runs_on() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_not_waited_for() {
+async fn a_name_that_is_taken_is_taken_over_when_it_is_free() {
     let broker = Broker::start();
     let first = broker.connect().await;
-    first
-        .request_name_with_flags(types::BUS_NAME, RequestNameFlags::ALLOW_REPLACEMENT)
-        .await
-        .unwrap();
+    first.request_name(types::BUS_NAME).await.unwrap();
     let world = World::start(Some(broker.bus()));
-    world.hears("somebody else is org.supervisord.Supervisor1").await;
+    world.settled().await;
+    let own = format!(": user {} (pid {}", nix::unistd::getuid(), std::process::id());
+    world
+        .hears(&format!(
+            "somebody else is org.supervisord.Supervisor1 on the bus at {}{own}",
+            broker.address
+        ))
+        .await;
     assert_eq!(world.manager().await.list_processes().await.unwrap().len(), 3);
     first.release_name(types::BUS_NAME).await.unwrap();
-    let owned = broker.busctl(&["status", types::BUS_NAME]).await;
-    assert!(owned.is_err(), "it waited for the name");
+    world.hears("as org.supervisord.Supervisor1").await;
+    assert!(broker.gdbus(Whom::Me, MANAGER, &["org.freedesktop.DBus.Peer.Ping"]).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_allowed_is_told() {
+    let broker = Broker::start_without_policy();
+    let world = World::start(Some(broker.bus()));
+    world.settled().await;
+    world.hears("cannot be org.supervisord.Supervisor1: ").await;
+    assert_eq!(world.manager().await.list_processes().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_bus_that_comes_late_is_joined_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("run/dbus");
+    let address = format!("unix:path={}/bus", place.display());
+    let world = World::start(Some(Bus::Address(address)));
+    world.settled().await;
+    world.hears("not on the bus at ").await;
+    let broker = Broker::start_in(&place);
+    // Nothing was tried in between that could have been told.
+    world.hears("as org.supervisord.Supervisor1").await;
+    assert_eq!(world.said.lock().unwrap().len(), 2);
+    drop(broker);
 }
 
 #[tokio::test]
@@ -131,6 +158,23 @@ async fn a_client_that_talks_nonsense_is_let_go() {
 
 fn hex(byte: u8) -> String {
     format!("{byte:02x}")
+}
+
+#[tokio::test]
+async fn a_call_that_is_too_large_is_refused_and_no_more() {
+    let broker = Broker::start();
+    let world = World::start(Some(broker.bus()));
+    world.hears("as org.supervisord").await;
+    let bus = supervisor::dbus::proxy::manager(&broker.connect().await).await.unwrap();
+    let direct = world.manager().await;
+    for manager in [&bus, &direct] {
+        for mib in [5, 20] {
+            let data = types::Bytes(vec![b'x'; mib << 20]);
+            let said = manager.send_process_stdin("web", &data).await.unwrap_err().to_string();
+            assert!(said.contains("A call has at most 4194304 bytes."), "{said}");
+        }
+        assert_eq!(manager.list_processes().await.unwrap().len(), 3);
+    }
 }
 
 #[tokio::test]

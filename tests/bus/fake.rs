@@ -140,6 +140,11 @@ impl World {
         .unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.said.lock().unwrap()));
     }
 
+    /// Waits until the bus was tried.
+    pub async fn settled(&self) {
+        self.endpoints.as_ref().unwrap().settled().await;
+    }
+
     /// Waits until so many requests about `slow` wait.
     pub async fn held(&self, count: usize) {
         self.waiting.clone().wait_for(|waiting| *waiting >= count).await.unwrap();

@@ -5,13 +5,17 @@
 //! of the whole daemon are in `daemon.rs`.
 
 mod access;
+mod audit;
 mod broker;
 mod calls;
 mod daemon;
 mod endpoints;
 mod fake;
+mod flood;
 mod introspection;
 mod logs;
+mod polkit;
+mod polkitd;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;

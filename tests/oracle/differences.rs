@@ -75,6 +75,14 @@ pub const RULES: &[Rule] = &[
         label: "log whole",
     },
     Rule {
+        upstream: false,
+        pattern: r"(?m)^TIME INFO user \d+ \(pid [^\n]*\) called [^\n]*\n",
+        row: "C-154",
+        reason: "every call that changes something leaves a line that tells who did it",
+        scenario: "startup::life_in_the_background",
+        label: "log whole",
+    },
+    Rule {
         upstream: true,
         pattern: r"\b4\.3\.0\b",
         row: "C-115",
