@@ -22,6 +22,8 @@ pub(super) struct Appearance {
     watch: AsyncFd<OwnedFd>,
     /// What has to appear in the directory: the socket, or a directory on the way to it.
     name: OsString,
+    /// Whether the socket was not there when the look began.
+    pub(super) absent: bool,
 }
 
 impl Appearance {
@@ -48,7 +50,8 @@ impl Appearance {
             | AddWatchFlags::IN_MOVE_SELF;
         inotify.add_watch(dir, flags)?;
         let watch = watch(inotify.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
-        Ok(Some(Self { inotify, watch, name: name.to_owned() }))
+        let absent = !path.exists();
+        Ok(Some(Self { inotify, watch, name: name.to_owned(), absent }))
     }
 
     /// Resolves when it may have appeared since the look began; never when that cannot be known.
@@ -115,8 +118,10 @@ mod tests {
             } else {
                 fs::create_dir(made).unwrap();
             }
+            assert!(look.absent);
             timeout(PATIENCE, look.appeared()).await.unwrap();
         }
+        assert!(!Appearance::at(&socket).unwrap().unwrap().absent);
     }
 
     #[tokio::test]

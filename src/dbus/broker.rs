@@ -14,8 +14,7 @@ use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream};
 
 use super::appearance::Appearance;
-use super::caller::Caller;
-use super::caller::Callers;
+use super::caller::{Caller, Callers};
 use super::endpoint::{Bus, Common};
 use super::polkit::Authority;
 use super::publish::Signals;
@@ -25,8 +24,8 @@ use crate::model::record::Level;
 
 /// How long a bus may take to let us in, and to answer a question of ours.
 const BUS_ANSWERS: Duration = Duration::from_secs(5);
-/// How many seconds to wait before a bus is tried again, each time; the last again and again. A
-/// socket that appears is tried at once.
+/// How many seconds to wait before a bus that is there is tried again, each time; the last again and
+/// again. A socket that appears is tried at once.
 const RETRIES: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 300];
 
 /// How an attempt to be on the bus ended.
@@ -45,12 +44,14 @@ pub(super) async fn stay_on(common: Common, bus: Bus, settled: watch::Sender<boo
     let mut told = None;
     loop {
         let look = Appearance::of(&bus);
-        let ended = match connect(&bus).await {
+        let (ended, look) = match connect(&bus).await {
             Ok(stream) => {
                 told = None;
-                serve(&common, &bus, stream, &settled).await
+                drop(look);
+                let ended = serve(&common, &bus, stream, &settled).await;
+                (ended, Appearance::of(&bus))
             }
-            Err(refused) => refused,
+            Err(refused) => (refused, look),
         };
         settled.send_replace(true);
         if *stopped.borrow() {
@@ -62,7 +63,8 @@ pub(super) async fn stay_on(common: Common, bus: Bus, settled: watch::Sender<boo
         let secs = retries.next().unwrap_or(RETRIES[RETRIES.len() - 1]);
         match ended {
             Ended::Lost => {
-                common.log(Level::Warn, format!("lost the {bus}; trying again in {secs} s"));
+                common
+                    .log(Level::Warn, format!("lost the {bus}; joining it again when it is there"));
             }
             // The same news is no news.
             Ended::Refused(level, why) if told.as_ref() != Some(&why) => {
@@ -71,9 +73,11 @@ pub(super) async fn stay_on(common: Common, bus: Bus, settled: watch::Sender<boo
             }
             Ended::Refused(..) => {}
         }
+        // What is not there is seen when it comes: an idle daemon does not wake up to try.
+        let timed = !look.as_ref().is_some_and(|look| look.absent);
         tokio::select! {
             () = session::stopping(&mut stopped) => return,
-            () = sleep(Duration::from_secs(secs)) => {}
+            () = sleep(Duration::from_secs(secs)), if timed => {}
             () = appears(look.as_ref()) => retries = RETRIES.into_iter(),
         }
     }
