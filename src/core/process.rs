@@ -19,7 +19,7 @@ use super::key::ProcKey;
 use super::request::Token;
 use super::turn::Turn;
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::record::Level;
+use crate::model::record::{Level, Record, Subject};
 use crate::model::signal::Signal;
 use crate::model::snapshot::{LogPaths, ProcessSnapshot};
 use crate::model::spec::ProcessSpec;
@@ -140,6 +140,17 @@ impl Process {
         }
     }
 
+    /// A line for the log about it, as it is now.
+    pub(super) fn line(&self, level: Level, text: String) -> Record {
+        Record::new(level, text).on(Subject {
+            program: Some(Arc::clone(&self.spec.program)),
+            pid: self.pid,
+            alive: self.pid != 0,
+            state: Some(self.state),
+            ..Subject::new(&self.spec.name)
+        })
+    }
+
     /// Starts it with the daemon, when it is configured so and was never started (C-170).
     pub fn autostart(&mut self, generation: &mut Generation, turn: &mut Turn) {
         let fresh = self.state == Stopped && self.started.is_none();
@@ -183,7 +194,7 @@ impl Process {
             Backoff => {
                 let name = &self.spec.name.process;
                 let text = format!("Attempted to kill {name}, which is in BACKOFF state.");
-                turn.log_about(Level::Debug, &self.spec.name, text);
+                turn.say(self.line(Level::Debug, text));
                 self.halt(turn);
             }
             _ => self.halt(turn),
@@ -209,7 +220,7 @@ impl Process {
             return Err(Fault::new(FaultKind::NotRunning, self.spec.name.to_string()));
         }
         let text = format!("sending {} (pid {}) sig {signal}", self.spec.name.process, self.pid);
-        turn.log_about(Level::Debug, &self.spec.name, text);
+        turn.say(self.line(Level::Debug, text).signal(signal));
         self.send(signal, SignalScope::Process, Some(token), turn);
         Ok(())
     }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, ExitKind};
 use super::supervisor::Supervisor;
 use super::turn::Turn;
-use crate::model::record::Level;
+use crate::model::message::{Field, Kind};
+use crate::model::record::{Level, Record};
 use crate::model::signal::Signal;
 use crate::model::state::DaemonState;
 use crate::model::time::Mono;
@@ -34,7 +35,9 @@ impl Supervisor {
     pub(super) fn os_signal(&mut self, signal: Signal, turn: &mut Turn) {
         match signal {
             Signal::TERM | Signal::INT | Signal::QUIT => {
-                turn.log(Level::Warn, format!("received {signal} indicating exit request"));
+                let text = format!("received {signal} indicating exit request");
+                let line = Record::new(Level::Warn, text).of(Kind::ShutdownRequested);
+                turn.say(line.with(Field::Signal, signal));
                 self.begin_shutdown(ExitKind::Shutdown, turn);
             }
             Signal::HUP if self.state == DaemonState::Shutdown => turn.log(
@@ -42,7 +45,9 @@ impl Supervisor {
                 format!("ignored {signal} indicating restart request (shutdown in progress)"),
             ),
             Signal::HUP => {
-                turn.log(Level::Warn, format!("received {signal} indicating restart request"));
+                let text = format!("received {signal} indicating restart request");
+                let line = Record::new(Level::Warn, text).of(Kind::RestartRequested);
+                turn.say(line.with(Field::Signal, signal));
                 if self.state == DaemonState::Running {
                     turn.act(Action::LoadForRestart);
                 }
@@ -63,10 +68,11 @@ impl Supervisor {
         match outcome {
             _ if self.state != DaemonState::Running => {}
             Ok(()) => self.begin_shutdown(ExitKind::Restart, turn),
-            Err(error) => turn.log(
-                Level::Critical,
-                format!("not restarting, the configuration has errors: {error}"),
-            ),
+            Err(error) => {
+                let text = format!("not restarting, the configuration has errors: {error}");
+                let line = Record::new(Level::Critical, text).of(Kind::ConfigurationRefused);
+                turn.say(line.with(Field::Error, error));
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 use super::action::Action;
 use super::key::ProcKey;
 use crate::model::event::Event;
-use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
 use crate::model::state::ProcessState;
 use crate::model::time::Now;
@@ -51,11 +50,11 @@ impl Turn {
 
     /// Logs a line about nothing in particular.
     pub fn log(&mut self, level: Level, text: impl Into<String>) {
-        self.act(Action::Log(Record::new(level, text)));
+        self.say(Record::new(level, text));
     }
 
-    /// Logs a line about a process.
-    pub fn log_about(&mut self, level: Level, name: &ProcessName, text: impl Into<String>) {
-        self.act(Action::Log(Record::about(level, name, text)));
+    /// Logs a line.
+    pub fn say(&mut self, record: Record) {
+        self.act(Action::Log(record));
     }
 }

@@ -141,9 +141,8 @@ impl Waiters {
             self.reports.pop_first();
             let Some(waiter) = self.waiting.get(&token) else { continue };
             for process in waiter.pending.iter().filter_map(|&key| process(key)) {
-                let name = &process.spec().name;
-                let text = format!("waiting for {} to stop", name.process);
-                turn.log_about(Level::Info, name, text);
+                let text = format!("waiting for {} to stop", process.spec().name.process);
+                turn.say(process.line(Level::Info, text));
             }
             self.reports.insert((turn.now.mono + REPORT_EVERY, token));
         }

@@ -6,6 +6,7 @@ pub mod event;
 pub mod exit;
 pub mod fault;
 pub mod key;
+pub mod message;
 pub mod name;
 pub mod paths;
 pub mod record;

@@ -1,7 +1,8 @@
-//! The service manager: notifications, the watchdog and sockets that it opened for us.
+//! The service manager: notifications, the watchdog, sockets that it opened for us, the journal.
 #![forbid(unsafe_code)]
 
 pub mod herald;
+pub mod journal;
 pub mod link;
 pub mod listen;
 pub mod notify;

@@ -8,9 +8,10 @@ use super::steps::secs;
 use crate::core::action::{Action, Generation};
 use crate::core::turn::Turn;
 use crate::model::exit::ExitStatus;
+use crate::model::message::{Field, Kind};
 use crate::model::record::Level;
 use crate::model::spec::Autorestart;
-use crate::model::state::ProcessState::{Backoff, Exited, Starting, Stopping, Unknown};
+use crate::model::state::ProcessState::{Backoff, Exited, Starting, Stopped, Stopping, Unknown};
 
 /// A run shorter than this is quick: with `startsecs=0` it counts against the restart limits
 /// below (C-428; upstream is limited by its tick of the same length).
@@ -26,7 +27,8 @@ impl Process {
         let problem = if asked { "sending sig" } else { "killing" };
         let name = &self.spec.name.process;
         let text = format!("unknown problem {problem} {name} ({}):{error}", self.pid);
-        turn.log_about(Level::Critical, &self.spec.name, text);
+        let line = self.line(Level::Critical, text).of(Kind::ProcessUnknown).state(Unknown);
+        turn.say(line.with(Field::Error, error));
         self.deadline = None;
         self.start_queued = false;
         self.change_state(Unknown, turn);
@@ -38,7 +40,7 @@ impl Process {
         // A spawn may take long, and is no time that the program was up.
         self.started = Some((turn.now.mono, turn.now.wall));
         let text = format!("spawned: '{}' with pid {pid}", self.spec.name.process);
-        turn.log_about(Level::Info, &self.spec.name, text);
+        turn.say(self.line(Level::Info, text).of(Kind::ProcessSpawned));
         if self.state == Stopping {
             self.send_stop(turn);
         } else if self.spec.startsecs > 0 {
@@ -51,7 +53,9 @@ impl Process {
     /// No child could be made (C-174).
     pub fn spawn_failed(&mut self, error: &str, generation: &mut Generation, turn: &mut Turn) {
         self.spawn_error = error.into();
-        turn.log_about(Level::Info, &self.spec.name, format!("spawnerr: {error}"));
+        let next = if self.state == Stopping { Stopped } else { Backoff };
+        let line = self.line(Level::Info, format!("spawnerr: {error}")).of(Kind::SpawnError);
+        turn.say(line.state(next).with(Field::Error, error));
         if self.state == Stopping {
             self.come_to_rest(generation, turn);
         } else {
@@ -71,12 +75,14 @@ impl Process {
         if self.state == Stopping || self.state == Unknown {
             self.exit_code = Some(status.code());
             let level = if listed { Level::Info } else { Level::Warn };
-            turn.log_about(level, &self.spec.name, format!("stopped: {name} ({status})"));
+            let line = self.line(level, format!("stopped: {name} ({status})"));
+            turn.say(line.of(Kind::ProcessStopped).state(Stopped).ended(status));
             self.come_to_rest(generation, turn);
         } else if self.state == Starting && lived < secs(self.spec.startsecs) {
             self.spawn_error = "Exited too quickly (process log may have details)".into();
             let text = format!("exited: {name} ({status}; not expected)");
-            turn.log_about(Level::Warn, &self.spec.name, text);
+            let line = self.line(Level::Warn, text).of(Kind::ProcessFailed);
+            turn.say(line.state(Backoff).ended(status));
             self.pid_gone_into(Backoff, turn);
         } else {
             if self.state == Starting {
@@ -89,7 +95,8 @@ impl Process {
                 self.spawn_error = format!("Bad exit code {}", status.code()).into();
             }
             let text = format!("exited: {name} ({status}; {verdict})");
-            turn.log_about(level, &self.spec.name, text);
+            let kind = if listed { Kind::ProcessExited } else { Kind::ProcessFailed };
+            turn.say(self.line(level, text).of(kind).state(Exited).ended(status));
             self.pid_gone_into(Exited, turn);
             if turn.accepting {
                 self.restart_after_exit(lived, listed, generation, turn);

@@ -8,6 +8,7 @@ use crate::core::action::{Action, Generation, SignalScope};
 use crate::core::request::Token;
 use crate::core::turn::{Transition, Turn};
 use crate::model::event::Event;
+use crate::model::message::Kind;
 use crate::model::record::Level;
 use crate::model::signal::Signal;
 use crate::model::state::ProcessState::{
@@ -53,7 +54,7 @@ impl Process {
              (startsecs)",
             self.spec.name.process, self.spec.startsecs
         );
-        turn.log_about(Level::Info, &self.spec.name, text);
+        turn.say(self.line(Level::Info, text).of(Kind::ProcessRunning));
     }
 
     /// An attempt failed: try again later, or give up (C-175 to C-177).
@@ -68,7 +69,7 @@ impl Process {
                 "gave up: {} entered FATAL state, too many start retries too quickly",
                 self.spec.name.process
             );
-            turn.log_about(Level::Info, &self.spec.name, text);
+            turn.say(self.line(Level::Info, text).of(Kind::ProcessGaveUp));
         } else {
             self.deadline = Some(turn.now.mono + Duration::from_secs(self.backoff.into()));
         }
@@ -109,7 +110,7 @@ impl Process {
     /// It did not stop in time (C-180).
     pub(super) fn kill(&mut self, turn: &mut Turn) {
         let text = format!("killing '{}' ({}) with SIGKILL", self.spec.name.process, self.pid);
-        turn.log_about(Level::Warn, &self.spec.name, text);
+        turn.say(self.line(Level::Warn, text).of(Kind::ProcessKilled).signal(Signal::KILL));
         let scope = if self.spec.killasgroup { SignalScope::Group } else { SignalScope::Process };
         self.log_kill(Signal::KILL, scope, turn);
         self.send(Signal::KILL, scope, None, turn);
@@ -125,7 +126,7 @@ impl Process {
             "killing {} (pid {}) {whom}with signal {signal}",
             self.spec.name.process, self.pid
         );
-        turn.log_about(Level::Debug, &self.spec.name, text);
+        turn.say(self.line(Level::Debug, text).signal(signal));
     }
 
     pub(super) fn send(
