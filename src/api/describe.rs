@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, TimeZone};
 
+use super::logs::journal_matches;
 use crate::model::snapshot::ProcessSnapshot;
+use crate::model::spec::LogFile;
 use crate::model::state::ProcessState;
 use crate::model::time::{Now, Wall};
 
@@ -28,7 +30,12 @@ where
         }
         ProcessState::Fatal | ProcessState::Backoff => {
             if process.spawn_error.is_empty() {
-                format!("unknown error (try \"tail {}\")", process.spec.name.process)
+                let what = if process.spec.stdout.file == LogFile::Journal {
+                    format!("journalctl {}", journal_matches(process))
+                } else {
+                    format!("tail {}", process.spec.name.process)
+                };
+                format!("unknown error (try \"{what}\")")
             } else {
                 process.spawn_error.as_ref().to_owned()
             }

@@ -10,10 +10,13 @@ use tokio::time::timeout;
 
 use super::{Api, Named, bad_name, bounds, by_priority};
 use crate::core::request::ProcessResult;
-use crate::model::fault::{Fault, FaultKind};
+use crate::model::fault::{Fault, FaultKind, IN_JOURNAL};
+use crate::model::message::Field;
 use crate::model::name::Target;
 use crate::model::snapshot::{Channel, ProcessSnapshot};
+use crate::model::spec::{LogFile, ProcessSpec};
 use crate::runtime::logs::{self, ChannelKey, Follower, Tail};
+use crate::systemd::journal::IDENTIFIER;
 
 /// How long a reader waits for the log plane to write down what a child has said. A disk that
 /// hangs does not keep the reader from what is there.
@@ -38,7 +41,8 @@ impl Api {
         length: i64,
     ) -> Result<Vec<u8>, Fault> {
         self.gate()?;
-        let log = log_of(&*self.logging(name)?, channel).ok_or(FaultKind::NoFile)?;
+        let process = self.logging(name)?;
+        let log = log_of(&process, channel).ok_or_else(|| no_log(&process, channel))?;
         self.read(log, offset, length).await
     }
 
@@ -73,7 +77,8 @@ impl Api {
         bytes: u64,
     ) -> Result<Follower, Fault> {
         self.gate()?;
-        let log = log_of(&*self.logging(name)?, channel).ok_or(FaultKind::NoFile)?;
+        let process = self.logging(name)?;
+        let log = log_of(&process, channel).ok_or_else(|| no_log(&process, channel))?;
         self.follow(log.path, bytes).await
     }
 
@@ -132,9 +137,16 @@ impl Api {
         })
     }
 
-    /// The file of the daemon's own log; with `logfile=syslog` there is none.
+    /// The file of the daemon's own log; with `logfile=syslog` or `journal` there is none.
     fn main_log(&self) -> Result<PathBuf, Fault> {
-        self.inner.parts.main_log.clone().ok_or_else(|| FaultKind::NoFile.into())
+        let parts = &self.inner.parts;
+        parts.main_log.clone().ok_or_else(|| {
+            if parts.logs.is_in_journal() {
+                in_journal(&format!("-t {IDENTIFIER}"))
+            } else {
+                FaultKind::NoFile.into()
+            }
+        })
     }
 
     async fn read(&self, log: Log, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
@@ -193,6 +205,40 @@ impl Api {
 fn log_of(process: &ProcessSnapshot, channel: Channel) -> Option<Log> {
     let path = process.logs.of(channel)?.clone();
     Some(Log { path, channel: Some(ChannelKey { process: process.key, channel }) })
+}
+
+/// Why a channel has no log to read.
+fn no_log(process: &ProcessSnapshot, channel: Channel) -> Fault {
+    if process.spec.log_of(channel).file == LogFile::Journal {
+        in_journal(&journal_matches(process))
+    } else {
+        FaultKind::NoFile.into()
+    }
+}
+
+/// What to give `journalctl` to see what a process writes.
+pub(super) fn journal_matches(process: &ProcessSnapshot) -> String {
+    let ProcessSpec { name, program, .. } = &*process.spec;
+    if *name.process == **program {
+        format!("-t {}", shell_word(program))
+    } else {
+        shell_word(&format!("{}={name}", Field::Process.name()))
+    }
+}
+
+/// A log that journald has; it may be read by whoever journald lets read it.
+fn in_journal(matches: &str) -> Fault {
+    Fault::new(FaultKind::NoFile, format!("{IN_JOURNAL}journalctl {matches}"))
+}
+
+/// A word as a shell takes it.
+fn shell_word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.:=+@/".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// The same read, of no more than [`MAX_READ`](bounds::MAX_READ) bytes.

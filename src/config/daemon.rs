@@ -49,6 +49,7 @@ pub(crate) fn read(scope: &Scope<'_>, overrides: &Overrides, file: &str) -> Daem
         config_file: path::absolute(base, file).into(),
         logfile: match logfile.as_str() {
             "syslog" => MainLog::Syslog,
+            "journal" => MainLog::Journal,
             path => MainLog::Path(path::absolute(base, path).into()),
         },
         logfile_maxbytes: overrides.logfile_maxbytes.unwrap_or(logfile_maxbytes),
@@ -148,9 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn the_word_syslog_is_no_file() {
+    fn the_words_syslog_and_journal_are_no_files() {
         // C-052
         assert_eq!(daemon("logfile=syslog").logfile, MainLog::Syslog);
+        assert_eq!(daemon("logfile=journal").logfile, MainLog::Journal);
+        assert_eq!(daemon("logfile=./journal").logfile, MainLog::Path("/work/journal".into()));
         assert_eq!(daemon("logfile=NONE").logfile, MainLog::Path("/work/NONE".into()));
     }
 

@@ -47,7 +47,7 @@ fn is_same_pool(active: Option<&ListenerPool>, read: Option<&ListenerPool>) -> b
 }
 
 /// Whether a process is configured as before. A log that is AUTO now is no change, wherever it
-/// was before (C-395); the URL of a server changes with a restart only (C-391).
+/// was before (C-395), unless that was the journal; the URL of a server changes with a restart only (C-391).
 #[must_use]
 pub fn is_same(active: &ProcessSpec, read: &ProcessSpec) -> bool {
     if active == read {
@@ -55,7 +55,7 @@ pub fn is_same(active: &ProcessSpec, read: &ProcessSpec) -> bool {
     }
     let mut read = read.clone();
     for (old, new) in [(&active.stdout, &mut read.stdout), (&active.stderr, &mut read.stderr)] {
-        if new.file == LogFile::Auto {
+        if new.file == LogFile::Auto && old.file != LogFile::Journal {
             new.file.clone_from(&old.file);
         }
     }
@@ -118,6 +118,9 @@ mod tests {
         assert!(!is_changed("stderr_logfile=NONE", ""));
         assert!(is_changed("", "stdout_logfile=/tmp/x"));
         assert!(is_changed("", "stdout_logfile=NONE"));
+        // The journal is no place that upstream knows.
+        assert!(is_changed("stdout_logfile=journal", "stdout_logfile=AUTO"));
+        assert!(!is_changed("stdout_logfile=journal", "stdout_logfile=JOURNAL"));
         assert!(is_changed("stdout_logfile=/tmp/x", "stdout_logfile_maxbytes=1"));
     }
 

@@ -89,6 +89,12 @@ pub(crate) fn processes(
         let stdout = log(&scope, &STDOUT, capture[0]);
         let mut stderr = log(&scope, &STDERR, capture[1]);
         if redirect_stderr {
+            if stderr.file == LogFile::Journal {
+                scope.warn(format!(
+                    "For [{section_name}], stderr_logfile=journal has no effect with \
+                     redirect_stderr=true: stdout_logfile says where standard error goes"
+                ));
+            }
             if let LogFile::Path(_) = stderr.file {
                 scope.warn(format!(
                     "For [{section_name}], redirect_stderr=true but stderr_logfile has also been \
@@ -388,6 +394,12 @@ mod tests {
         );
         let syslog = process("stderr_logfile=syslog").stderr;
         assert_eq!((syslog.file, syslog.syslog), (LogFile::None, true));
+        assert_eq!(
+            notes("redirect_stderr=true\nstderr_logfile=journal"),
+            ["For [program:a], stderr_logfile=journal has no effect with redirect_stderr=true: \
+             stdout_logfile says where standard error goes"]
+        );
+        assert!(notes("redirect_stderr=true\nstdout_logfile=journal").is_empty());
         let redirected = process("redirect_stderr=true");
         assert_eq!(redirected.stderr.file, LogFile::None);
     }

@@ -12,6 +12,8 @@ use crate::model::spec::{Account, GroupSpec};
 pub enum MainLog {
     /// To syslog only.
     Syslog,
+    /// To the journal only.
+    Journal,
     /// To this absolute path.
     Path(PathBuf),
 }

@@ -105,7 +105,7 @@ pub fn existing_dirpath(host: &dyn Host, text: &str) -> Read<String> {
 /// What `stdout_logfile` and `stderr_logfile` name (C-051).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChildLog {
-    /// A log file, an AUTO one, or none.
+    /// A log file, an AUTO one, the journal, or none.
     File(LogFile),
     /// The old spelling of `*_syslog=true` (C-089).
     Syslog,
@@ -118,6 +118,7 @@ pub fn child_log(host: &dyn Host, text: &str) -> Read<ChildLog> {
         "" | "none" | "off" => ChildLog::File(LogFile::None),
         "auto" => ChildLog::File(LogFile::Auto),
         "syslog" => ChildLog::Syslog,
+        "journal" => ChildLog::File(LogFile::Journal),
         _ => ChildLog::File(LogFile::Path(existing_dirpath(host, text)?.into())),
     })
 }
@@ -315,6 +316,8 @@ mod tests {
             ("off", file(LogFile::None)),
             ("", file(LogFile::None)),
             ("Auto", file(LogFile::Auto)),
+            ("Journal", file(LogFile::Journal)),
+            ("./journal", file(LogFile::Path("./journal".into()))),
             ("SysLog", Ok(ChildLog::Syslog)),
             ("x.log", file(LogFile::Path("x.log".into()))),
             ("~/x.log", file(LogFile::Path("/work/x.log".into()))),

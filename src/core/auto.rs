@@ -43,7 +43,7 @@ impl AutoNames {
         channel: Channel,
     ) -> Option<PathBuf> {
         match &log.file {
-            LogFile::None => None,
+            LogFile::None | LogFile::Journal => None,
             LogFile::Path(path) => Some(path.clone()),
             LogFile::Auto => {
                 // A name may hold a slash after expansion (C-039): not in a file name.

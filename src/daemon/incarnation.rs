@@ -37,6 +37,7 @@ pub fn main_log_plan(settings: &Settings) -> MainLogPlan {
     MainLogPlan {
         target: match &daemon.logfile {
             MainLog::Syslog => MainTarget::Syslog,
+            MainLog::Journal => MainTarget::Journal,
             MainLog::Path(path) => MainTarget::File(path.clone()),
         },
         maxbytes: daemon.logfile_maxbytes,
@@ -84,7 +85,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
     }
     let main_log = match daemon.logfile {
         MainLog::Path(path) => Some(path),
-        MainLog::Syslog => None,
+        MainLog::Syslog | MainLog::Journal => None,
     };
     let identity = supervisor::Identity {
         identifier: daemon.identifier.clone(),

@@ -16,6 +16,7 @@ use crate::config::settings::{Access, HttpAddress, MainLog, Settings};
 use crate::config::{self, Host, Overrides};
 use crate::core::action::ExitKind;
 use crate::http::listen::{self, Listeners};
+use crate::model::message::{Field, Kind};
 use crate::model::paths;
 use crate::model::record::{Level, Record};
 use crate::model::spec::ProcessKind;
@@ -28,6 +29,7 @@ use crate::sys::daemonize::{self, Ready};
 use crate::sys::pidfile::{self, PidFile, PidFileError};
 use crate::sys::socket::{BindError, Listener};
 use crate::sys::{clock, limits, signals, subreaper, user};
+use crate::systemd::journal;
 use crate::systemd::link::Link;
 use crate::systemd::listen::{Activated, Handed};
 use crate::systemd::notify::Manager;
@@ -356,16 +358,25 @@ fn write_pid_file(path: &Path, log: &LogHandle) -> Result<Option<PidFile>, Start
         }
     };
     let text = format!("supervisord started with pid {}", std::process::id());
-    log.record(Record::new(Level::Info, text));
+    let record = Record::new(Level::Info, text).of(Kind::DaemonStarted);
+    log.record(record.with(Field::Pid, std::process::id()));
     Ok(file)
 }
 
 /// The log is opened in the background; that it can be is found out here (C-120).
 fn check_main_log(settings: &Settings) -> Result<(), StartError> {
-    let MainLog::Path(path) = &settings.daemon.logfile else { return Ok(()) };
-    logs::open_log(path, false).map(drop).map_err(|error| {
-        refused(&error, &format!("could not open the log file {}", path.display()))
-    })
+    match &settings.daemon.logfile {
+        MainLog::Path(path) => logs::open_log(path, false).map(drop).map_err(|error| {
+            refused(&error, &format!("could not open the log file {}", path.display()))
+        }),
+        MainLog::Journal => {
+            let socket = journal::socket_path();
+            let what = "could not log to the journal (logfile=journal) at";
+            journal::check(&socket)
+                .map_err(|error| refused(&error, &format!("{what} {}", socket.display())))
+        }
+        MainLog::Syslog => Ok(()),
+    }
 }
 
 /// Logs what could not be logged before there was a log.

@@ -77,6 +77,10 @@ impl FaultKind {
     }
 }
 
+/// What the detail of a NO_FILE begins with when the log is in the journal; a command that shows
+/// it follows.
+pub const IN_JOURNAL: &str = "it is in the journal, see: ";
+
 /// A failure of a request: the kind, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fault {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::ProcessName;
 use super::signal::Signal;
+use super::snapshot::Channel;
 
 /// When a process that ended by itself is started again (C-050).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub enum LogFile {
     None,
     /// To a file in `childlogdir` that supervisord names and removes.
     Auto,
+    /// To the journal, line by line.
+    Journal,
     /// To this file; a relative path is relative to the daemon's working directory.
     Path(PathBuf),
 }
@@ -159,6 +162,17 @@ pub struct ProcessSpec {
     pub stdout: LogSpec,
     /// The log of its stderr; `LogFile::None` when redirected.
     pub stderr: LogSpec,
+}
+
+impl ProcessSpec {
+    /// The log of a channel.
+    #[must_use]
+    pub fn log_of(&self, channel: Channel) -> &LogSpec {
+        match channel {
+            Channel::Stdout => &self.stdout,
+            Channel::Stderr => &self.stderr,
+        }
+    }
 }
 
 /// The event side of an `[eventlistener:x]` group.

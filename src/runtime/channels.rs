@@ -30,6 +30,7 @@ impl Channels {
                 maxbytes: log.maxbytes,
                 backups: log.backups,
                 syslog: log.syslog,
+                journal: (log.file == LogFile::Journal).then(|| Arc::clone(&spec.program)),
                 strip_ansi,
             })
         };

@@ -35,7 +35,13 @@ impl Plane {
             level: Level::Info,
             copy_to_stdout: false,
         };
-        let around = Surroundings { stdout: None, stderr: None, syslog: dir.join("none") };
+        let around = Surroundings {
+            stdout: None,
+            stderr: None,
+            syslog: dir.join("none"),
+            journal: dir.join("none"),
+            stdout_is_journal: false,
+        };
         Self { plane: LogPlane::start_in(&plan, around).unwrap(), dir: dir.to_owned() }
     }
 
@@ -65,6 +71,7 @@ impl Plane {
             maxbytes: 0,
             backups: 0,
             syslog: false,
+            journal: None,
             strip_ansi: false,
         };
         let (reader, writer) = std::io::pipe().unwrap();

@@ -8,6 +8,7 @@ mod background;
 mod cgroups;
 mod configuration;
 mod control;
+mod journal;
 mod lifecycle;
 mod logs;
 mod scale;

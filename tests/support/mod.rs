@@ -11,6 +11,7 @@ pub mod cgroup;
 pub mod children;
 pub mod daemon;
 pub mod http;
+pub mod journal;
 pub mod notify;
 pub mod process;
 pub mod scratch;

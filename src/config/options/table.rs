@@ -74,7 +74,7 @@ pub static OPTIONS: &[OptionDef] = &[
 
     // The daemon.
     entry(DAEMON, "logfile", FilePath, Value("supervisord.log"), HERE, "/tmp/supervisord.log",
-        "The log of supervisord itself. The word syslog sends it to syslog only."),
+        "The log of supervisord itself. The word syslog sends it to syslog only, the word journal to the journal of systemd only."),
     entry(DAEMON, "logfile_maxbytes", Bytes, Value("50MB"), HERE, "50MB",
         "Rotate the log at this size. 0 is never, which is needed for a log that is no regular file."),
     entry(DAEMON, "logfile_backups", Int, Value("10"), HERE, "10",
@@ -161,7 +161,7 @@ pub static OPTIONS: &[OptionDef] = &[
     entry(PROGRAMS, "redirect_stderr", Bool, Value("false"), SHARED, "false",
         "Send standard error where standard output goes. Not for event listeners."),
     entry(PROGRAMS, "stdout_logfile", ChildLog, Value("AUTO"), PROCESS, "/tmp/x.log",
-        "The log of standard output: a path, NONE or AUTO. An AUTO log is in childlogdir and goes away at the next start of supervisord.")
+        "The log of standard output: a path, NONE, AUTO or JOURNAL. An AUTO log is in childlogdir and goes away at the next start of supervisord. JOURNAL sends each line to the journal of systemd under the name of the program.")
         .expanded_twice(PROCESS),
     entry(PROGRAMS, "stdout_logfile_maxbytes", Bytes, Value("50MB"), PROCESS, "50MB",
         "Rotate that log at this size. 0 is never, which is needed for a log that is no regular file."),
@@ -174,7 +174,7 @@ pub static OPTIONS: &[OptionDef] = &[
     entry(PROGRAMS, "stdout_syslog", Bool, Value("false"), PROCESS, "false",
         "Send standard output to syslog too, with the name of the process.").since("4.0.0"),
     entry(PROGRAMS, "stderr_logfile", ChildLog, Value("AUTO"), PROCESS, "/tmp/x.err",
-        "The log of standard error: a path, NONE or AUTO. Not used with redirect_stderr.")
+        "The log of standard error: a path, NONE, AUTO or JOURNAL. Not used with redirect_stderr.")
         .expanded_twice(PROCESS),
     entry(PROGRAMS, "stderr_logfile_maxbytes", Bytes, Value("50MB"), PROCESS, "50MB",
         "Rotate that log at this size. 0 is never, which is needed for a log that is no regular file."),

@@ -8,7 +8,7 @@ use super::super::render::{self, BANNER, exit};
 use super::super::session::{Failure, Session, complain};
 use super::usage;
 use crate::config::py::repr;
-use crate::model::fault::{Fault, FaultKind};
+use crate::model::fault::{Fault, FaultKind, IN_JOURNAL};
 use crate::model::name::Target;
 use crate::model::snapshot::Channel;
 
@@ -105,7 +105,8 @@ async fn show(
                 Log::Main => "supervisord",
                 Log::Process(name, _) => name,
             };
-            session.out.line(&format!("{name}: ERROR ({problem})"))?;
+            let hint = elsewhere(&fault).map_or_else(String::new, |hint| format!(": {hint}"));
+            session.out.line(&format!("{name}: ERROR ({problem}{hint})"))?;
             session.exit = exit::GENERIC;
         }
         Err(error) => return Err(error.into()),
@@ -120,6 +121,12 @@ fn log_problem(fault: &Fault) -> Option<&'static str> {
         FaultKind::BadName => Some("no such process name"),
         _ => None,
     }
+}
+
+/// Where to look instead of a file.
+fn elsewhere(fault: &Fault) -> Option<&str> {
+    let at = fault.detail.find(IN_JOURNAL)?;
+    (fault.kind == FaultKind::NoFile).then(|| &fault.detail[at..])
 }
 
 /// Follows a log until Ctrl-C, the end of the daemon, or that of our reader (C-256).
@@ -168,7 +175,8 @@ fn cannot_read(url: &str, log: Log<'_>, fault: &Fault) -> String {
         _ => 500,
     };
     let reason = log_problem(fault).map_or_else(|| fault.to_string(), str::to_owned);
-    format!("{url}{path} Cannot read, status code {status} ({reason})\n")
+    let hint = elsewhere(fault).map_or_else(String::new, |hint| format!(": {hint}"));
+    format!("{url}{path} Cannot read, status code {status} ({reason}{hint})\n")
 }
 
 /// Reads what a log stream has; a stream that ended, or is not there, stays silent.

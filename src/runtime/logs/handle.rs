@@ -122,6 +122,7 @@ impl Inbox {
 pub struct LogHandle {
     pub(super) inbox: Arc<Inbox>,
     pub(super) level: Level,
+    pub(super) in_journal: bool,
 }
 
 impl LogHandle {
@@ -137,6 +138,12 @@ impl LogHandle {
     #[must_use]
     pub fn logs(&self, level: Level) -> bool {
         level <= self.level
+    }
+
+    /// Whether the daemon's own log is in the journal, and nowhere else.
+    #[must_use]
+    pub fn is_in_journal(&self) -> bool {
+        self.in_journal
     }
 
     /// Takes over the reading end of a child's pipe. `file` is what
@@ -231,7 +238,8 @@ mod tests {
     use super::*;
 
     fn handle(level: Level) -> LogHandle {
-        LogHandle { inbox: Arc::new(Inbox::new(EventFd::new().unwrap())), level }
+        let inbox = Arc::new(Inbox::new(EventFd::new().unwrap()));
+        LogHandle { inbox, level, in_journal: false }
     }
 
     #[test]

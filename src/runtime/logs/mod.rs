@@ -1,12 +1,12 @@
 //! The log plane: a thread of its own that drains every child's output, writes and rotates files,
-//! feeds syslog and keeps the daemon's own log. A disk that hangs stalls this thread alone;
+//! feeds syslog and the journal, and keeps the daemon's own log. A disk that hangs stalls this thread alone;
 //! nobody waits for it except who asks it a question.
 //!
 //! ```text
 //!  child --pipe--> Pipe --(strip_ansi)--+--> Sink: file, rotated; or stream
-//!                   |  paced by Pace    +--> Syslog
+//!                   |  paced by Pace    +--> Syslog, Journal
 //!                   +--splice---------> Sink        (a plain log in large pieces)
-//!  LogHandle --Inbox--> Plane --> MainLog --> Sink | Syslog | a copy on stdout
+//!  LogHandle --Inbox--> Plane --> MainLog --> Sink | Syslog | Journal, a copy on stdout
 //!                         +-----> Follows --> Follower (tail -f)
 //! ```
 
@@ -26,6 +26,7 @@ use nix::sys::signal::SigSet;
 mod auto;
 mod follow;
 mod handle;
+mod journal;
 mod lines;
 mod main_log;
 mod open;
@@ -51,6 +52,7 @@ pub use plan::{ChannelKey, ChannelPlan, MainLogPlan, MainTarget};
 pub use read::{Tail, read, tail};
 
 use crate::core::rotate::Rotation;
+use crate::systemd::journal::{Journal, is_journal, socket_path};
 use handle::Inbox;
 use plane::{Origin, Plane};
 use sink::Sink;
@@ -66,15 +68,23 @@ pub struct Surroundings {
     pub stderr: Option<OwnedFd>,
     /// The socket of the syslog daemon.
     pub syslog: PathBuf,
+    /// The socket of journald.
+    pub journal: PathBuf,
+    /// stdout is a stream to the journal: its copy of the main log is better sent as entries.
+    pub stdout_is_journal: bool,
 }
 
 impl Default for Surroundings {
-    /// The process's own stdout and stderr, and `/dev/log`.
+    /// The process's own stdout and stderr, `/dev/log`, and journald's socket.
     fn default() -> Self {
+        let stream = std::env::var("JOURNAL_STREAM").ok();
+        let (stdout, stderr) = (io::stdout(), io::stderr());
         Self {
-            stdout: io::stdout().as_fd().try_clone_to_owned().ok(),
-            stderr: io::stderr().as_fd().try_clone_to_owned().ok(),
+            stdout: stdout.as_fd().try_clone_to_owned().ok(),
+            stderr: stderr.as_fd().try_clone_to_owned().ok(),
             syslog: syslog::SOCKET.into(),
+            journal: socket_path(),
+            stdout_is_journal: is_journal(stdout.as_fd(), stderr.as_fd(), stream.as_deref()),
         }
     }
 }
@@ -111,11 +121,14 @@ impl LogPlane {
                 sink.open()?;
                 Some(sink)
             }
-            MainTarget::Syslog | MainTarget::None => None,
+            MainTarget::Syslog | MainTarget::Journal | MainTarget::None => None,
         };
+        let mut journal = Journal::new(around.journal);
+        // A service that cannot reach journald's socket has the stream still.
+        let copy_to_journal = plan.copy_to_stdout && around.stdout_is_journal && journal.is_there();
         let copy = around
             .stdout
-            .filter(|_| plan.copy_to_stdout)
+            .filter(|_| plan.copy_to_stdout && !copy_to_journal)
             .map(|stdout| Sink::copy_to("stdout", for_ourselves(stdout)));
         let inbox = Arc::new(Inbox::new(EventFd::from_value_and_flags(
             0,
@@ -126,11 +139,14 @@ impl LogPlane {
             level: plan.level,
             main,
             main_to_syslog: plan.target == MainTarget::Syslog,
+            main_to_journal: plan.target == MainTarget::Journal || copy_to_journal,
             copy,
             stderr: around.stderr.map(|stderr| Stream::new(for_ourselves(stderr))),
             syslog: Syslog::new(around.syslog),
+            journal,
         };
-        let handle = LogHandle { inbox, level: plan.level };
+        let in_journal = plan.target == MainTarget::Journal;
+        let handle = LogHandle { inbox, level: plan.level, in_journal };
         let (ending, ended) = mpsc::channel();
         let (started, start) = mpsc::channel();
         let thread = thread::Builder::new().name("logs".into()).spawn({

@@ -15,6 +15,7 @@ use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use super::open::{is_device_name, open_log};
 use super::stream::Stream;
 use crate::core::rotate::{Cut, Rotation};
+use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
 
 /// How often what fails is tried again.
@@ -338,7 +339,7 @@ impl Output {
     fn rotation_failed(&mut self, from: &Path, error: &io::Error) {
         if self.rotation_fails.is_none() {
             let text = format!("can't rotate log {}: {}; it grows on", from.display(), why(error));
-            self.news.notices.push(Record::new(Level::Error, text));
+            self.news.notices.push(Record::new(Level::Error, text).of(Kind::LogTrouble));
         }
         self.rotation_fails = Some(Instant::now() + RETRY);
     }

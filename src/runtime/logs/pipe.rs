@@ -11,15 +11,21 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::unistd::read;
 
 use super::handle::Attach;
+use super::journal::{PIECE, ToJournal};
 use super::lines::Lines;
+use super::main_log::MainLog;
 use super::output::Shape;
 use super::pace::{Next, Pace};
 use super::plan::{ChannelKey, ChannelPlan};
 use super::plane::Plane;
 use super::sinks::SinkId;
+use super::syslog::{LONGEST, Syslog};
 use super::text::echo;
 use crate::core::ansi::Ansi;
-use crate::model::record::Level;
+use crate::model::name::ProcessName;
+use crate::model::record::{Level, Record};
+use crate::model::snapshot::Channel;
+use crate::systemd::journal::{Entry, Journal};
 
 /// Pipes of a channel that outlive their child, held open by its descendants.
 const LINGERING: usize = 4;
@@ -56,6 +62,7 @@ pub(super) struct Pipe {
     sink: Option<SinkId>,
     ansi: Option<Ansi>,
     lines: Option<Lines>,
+    journal: Option<ToJournal>,
     pace: Pace,
     enlarged: bool,
     /// The child is gone.
@@ -90,7 +97,7 @@ impl Plane {
             .and_then(|_| self.epoll.add(&fd, awaited(id)));
         if let Err(errno) = nonblocking {
             let text = format!("can't read {} of {}: {errno}", key.channel.name(), plan.name);
-            self.log(SystemTime::now(), Level::Critical, &text);
+            self.log(&Record::about(Level::Critical, &plan.name, text));
             if let Some(sink) = sink {
                 self.sinks.leave(sink);
             }
@@ -107,7 +114,11 @@ impl Plane {
             fd,
             sink,
             ansi: plan.strip_ansi.then(Ansi::default),
-            lines: plan.syslog.then(Lines::default),
+            lines: plan.syslog.then(|| Lines::new(LONGEST)),
+            journal: plan
+                .journal
+                .as_deref()
+                .map(|program| ToJournal::new(&plan.name, program, key, pid)),
             plan,
             pace: Pace::new(capacity),
             enlarged: false,
@@ -126,6 +137,9 @@ impl Plane {
             self.drain(id);
             if let Some(pipe) = self.pipes.get_mut(&id) {
                 pipe.ended = true;
+                if let Some(journal) = &mut pipe.journal {
+                    journal.ended();
+                }
             }
             self.finish_lines(id);
         }
@@ -142,7 +156,8 @@ impl Plane {
                     key.channel.name(),
                     pipe.pid
                 );
-                self.log(SystemTime::now(), Level::Warn, &text);
+                let record = Record::about(Level::Warn, &pipe.plan.name, text);
+                self.log(&record);
             }
             self.close(*id);
         }
@@ -218,8 +233,12 @@ impl Plane {
                 }
             }
         }
+        let most = if pipe.journal.is_some() { PIECE } else { self.scratch.len() };
+        if pipe.journal.is_some() && self.journal.is_congested() {
+            return Taken::Refused;
+        }
         let count = loop {
-            match read(&pipe.fd, &mut self.scratch) {
+            match read(&pipe.fd, &mut self.scratch[..most]) {
                 Ok(count) => break count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Taken::Bytes { count: 0, emptied: true },
@@ -229,7 +248,7 @@ impl Plane {
         if count == 0 {
             return Taken::End;
         }
-        let emptied = count < self.scratch.len();
+        let emptied = count < most;
         self.stripped.clear();
         let scratch = std::mem::take(&mut self.scratch);
         self.deliver(id, &scratch[..count]);
@@ -255,11 +274,22 @@ impl Plane {
         }
         let name = &pipe.plan.name.process;
         if let Some(lines) = &mut pipe.lines {
-            lines.feed(data, |line| self.syslog.send(&[name.as_bytes(), b" ", line].concat()));
+            lines.feed(data, |line, _| self.syslog.send(&[name.as_bytes(), b" ", line].concat()));
+        }
+        if let Some(journal) = &mut pipe.journal {
+            let mut way = WayToJournal {
+                journal: &mut self.journal,
+                syslog: &mut self.syslog,
+                main: &mut self.main,
+                name: &pipe.plan.name,
+                channel: pipe.key.channel,
+            };
+            journal.feed(data, |line, entry| way.send(line, entry));
         }
         if self.main.logs(Level::Debug) {
             let text = echo(name, pipe.key.channel, data);
-            self.main.push(&mut self.syslog, SystemTime::now(), Level::Debug, &text);
+            let record = Record::about(Level::Debug, &pipe.plan.name, text);
+            self.main.push(&mut self.syslog, &mut self.journal, SystemTime::now(), &record);
         }
     }
 
@@ -275,11 +305,22 @@ impl Plane {
         }
         let name = &pipe.plan.name.process;
         if let Some(lines) = &mut pipe.lines {
-            let mut send = |line: &[u8]| {
+            let mut send = |line: &[u8], _| {
                 self.syslog.send(&[name.as_bytes(), b" ", line].concat());
             };
             lines.feed(&rest, &mut send);
             lines.finish(send);
+        }
+        if let Some(journal) = &mut pipe.journal {
+            let mut way = WayToJournal {
+                journal: &mut self.journal,
+                syslog: &mut self.syslog,
+                main: &mut self.main,
+                name: &pipe.plan.name,
+                channel: pipe.key.channel,
+            };
+            journal.feed(&rest, |line, entry| way.send(line, entry));
+            journal.finish(|line, entry| way.send(line, entry));
         }
     }
 
@@ -296,6 +337,30 @@ impl Plane {
         if let Some(sink) = pipe.sink {
             self.sinks.leave(sink);
         }
+    }
+}
+
+/// Where lines for the journal go, be it there or not.
+struct WayToJournal<'a> {
+    journal: &'a mut Journal,
+    syslog: &'a mut Syslog,
+    main: &'a mut MainLog,
+    name: &'a ProcessName,
+    channel: Channel,
+}
+
+impl WayToJournal<'_> {
+    /// Sends a line to the journal; without one, to the daemon's log, where people look next.
+    fn send(&mut self, line: &[u8], entry: Entry) {
+        if !self.journal.is_there() {
+            let echoed = self.main.logs(Level::Debug);
+            let line = String::from_utf8_lossy(line);
+            let text = format!("{} {}: {line}", self.name, self.channel.name());
+            if echoed || self.main.push_text(self.syslog, SystemTime::now(), Level::Info, &text) {
+                return;
+            }
+        }
+        self.journal.send_output(entry);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub struct ChannelPlan {
     pub backups: i64,
     /// Send lines to syslog too.
     pub syslog: bool,
+    /// Send lines to the journal under this name, that of the program.
+    pub journal: Option<Arc<str>>,
     /// Remove ANSI escape sequences (C-381).
     pub strip_ansi: bool,
 }
@@ -69,6 +72,8 @@ pub enum MainTarget {
     None,
     /// To syslog.
     Syslog,
+    /// To the journal.
+    Journal,
     /// To this file.
     File(PathBuf),
 }

@@ -25,10 +25,13 @@ use super::sink::Sink;
 use super::sinks::{Sinks, await_room};
 use super::stream::Stream;
 use super::syslog::Syslog;
+use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
+use crate::systemd::journal::{Journal, LineEnd, Source, of_record, priority};
 
 const WAKE: u64 = 0;
 const SYSLOG: u64 = 1;
+const JOURNAL: u64 = 2;
 
 /// Bytes that are read at once: upstream's piece.
 const SCRATCH: usize = 128 * 1024;
@@ -45,6 +48,7 @@ pub(super) struct Plane {
     pub(super) sinks: Sinks,
     pub(super) main: MainLog,
     pub(super) syslog: Syslog,
+    pub(super) journal: Journal,
     stderr: Option<Stream>,
     pub(super) scratch: Vec<u8>,
     pub(super) stripped: Vec<u8>,
@@ -66,9 +70,11 @@ pub(super) struct Origin {
     pub level: Level,
     pub main: Option<Sink>,
     pub main_to_syslog: bool,
+    pub main_to_journal: bool,
     pub copy: Option<Sink>,
     pub stderr: Option<Stream>,
     pub syslog: Syslog,
+    pub journal: Journal,
 }
 
 impl Plane {
@@ -76,7 +82,7 @@ impl Plane {
         let epoll = Rc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         epoll.add(&origin.inbox.wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let mut sinks = Sinks::new(Rc::clone(&epoll));
-        let mut next_id = SYSLOG;
+        let mut next_id = JOURNAL;
         let mut add = |sink: Sink| {
             next_id += 1;
             sinks.add(next_id, sink);
@@ -92,8 +98,15 @@ impl Plane {
             pipes: HashMap::new(),
             by_channel: HashMap::new(),
             sinks,
-            main: MainLog::new(origin.level, file, origin.main_to_syslog, copy),
+            main: MainLog::new(
+                origin.level,
+                file,
+                origin.main_to_syslog,
+                origin.main_to_journal,
+                copy,
+            ),
             syslog: origin.syslog,
+            journal: origin.journal,
             stderr: origin.stderr,
             scratch: vec![0; SCRATCH],
             stripped: Vec::new(),
@@ -112,7 +125,7 @@ impl Plane {
             let waiting = self.inbox.take();
             if waiting.dropped > 0 {
                 let text = format!("{} lines of this log were lost: too many", waiting.dropped);
-                self.log(SystemTime::now(), Level::Warn, &text);
+                self.log(&Record::new(Level::Warn, text).of(Kind::OutputLost));
             }
             for command in waiting.commands {
                 if let Command::Stop { by } = command {
@@ -127,7 +140,7 @@ impl Plane {
                 }
             }
             self.tell();
-            if self.sinks.take_relief() {
+            if self.sinks.take_relief() | self.journal.take_relief() {
                 self.ready.extend(self.paused.drain(..));
             }
             match self.wait(&mut events) {
@@ -148,13 +161,17 @@ impl Plane {
         self.next_id
     }
 
-    pub(super) fn log(&mut self, at: SystemTime, level: Level, text: &str) {
-        self.main.push(&mut self.syslog, at, level, text);
+    pub(super) fn log(&mut self, record: &Record) {
+        self.log_at(SystemTime::now(), record);
+    }
+
+    fn log_at(&mut self, at: SystemTime, record: &Record) {
+        self.main.push(&mut self.syslog, &mut self.journal, at, record);
     }
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Record(at, record) => self.log(at, record.level, &record.text),
+            Command::Record(at, record) => self.log_at(at, &record),
             Command::Attach(attach) => self.attach(attach),
             Command::Ended { key, generation } => self.ended(key, generation),
             Command::Note { key, plan, text } => self.note(key, &plan, text),
@@ -193,6 +210,7 @@ impl Plane {
             // Fails only when somebody else has read it.
             WAKE => drop(self.inbox.wake.read()),
             SYSLOG => self.syslog.flush(),
+            JOURNAL => self.journal.flush(),
             id if self.pipes.contains_key(&id) => self.ready.push_back(id),
             id => {
                 self.sinks.apply(id, |sink| {
@@ -212,6 +230,9 @@ impl Plane {
             self.gathering.pop();
         }
         self.sinks.retry(now);
+        if self.journal.retry_at().is_some_and(|at| at <= now) {
+            self.journal.flush();
+        }
     }
 
     /// Waits until something is ready or its time has come; without either, for as long as it
@@ -221,7 +242,8 @@ impl Plane {
             return self.epoll.wait(events, EpollTimeout::ZERO);
         }
         let gathered = self.gathering.peek().map(|Reverse((due, _))| *due);
-        let Some(due) = gathered.into_iter().chain(self.sinks.next_retry()).min() else {
+        let retries = [gathered, self.sinks.next_retry(), self.journal.retry_at()];
+        let Some(due) = retries.into_iter().flatten().min() else {
             return self.epoll.wait(events, EpollTimeout::NONE);
         };
         // epoll_wait() counts in milliseconds.
@@ -232,10 +254,11 @@ impl Plane {
 
     /// Writes the lines of this turn, and what the sinks have to tell.
     fn tell(&mut self) {
-        let now = SystemTime::now();
-        let notices = self.sinks.take_notices().into_iter().chain(self.syslog.take_notices());
-        for notice in notices.collect::<Vec<_>>() {
-            self.log(now, notice.level, &notice.text);
+        let mut notices = self.sinks.take_notices();
+        notices.extend(self.syslog.take_notices());
+        notices.extend(self.journal.take_notices());
+        for notice in &notices {
+            self.log(notice);
         }
         self.main.flush(&mut self.sinks);
         for complaint in self.sinks.take_complaints() {
@@ -244,11 +267,16 @@ impl Plane {
         if let Some(socket) = self.syslog.waits_for() {
             await_room(&self.epoll, socket, SYSLOG);
         }
+        if let Some(socket) = self.journal.waits_for() {
+            await_room(&self.epoll, socket, JOURNAL);
+        }
     }
 
     /// The last resort, when the main log itself is in trouble.
-    fn complain(&self, complaint: &Record) {
-        if let Some(stderr) = &self.stderr {
+    fn complain(&mut self, complaint: &Record) {
+        if self.main.is_in_journal() {
+            self.journal.send(of_record(complaint));
+        } else if let Some(stderr) = &self.stderr {
             // There is nowhere left to say that this failed.
             let _ = stderr.write(format!("supervisord: {}\n", complaint.text).as_bytes());
         }
@@ -271,6 +299,14 @@ impl Plane {
                 self.syslog.send(format!("{} {line}", plan.name.process).as_bytes());
             }
         }
+        if let Some(program) = &plan.journal {
+            let source = Source::new(&plan.name, program, key.channel, 0);
+            let priority = priority(Level::Error);
+            for line in text.lines() {
+                let entry = source.line(priority, line.as_bytes(), LineEnd::Newline, false);
+                self.journal.send(entry);
+            }
+        }
     }
 
     fn clear(&mut self, key: ChannelKey, path: Option<&Path>) -> io::Result<()> {
@@ -288,7 +324,7 @@ impl Plane {
 
     fn clear_main(&mut self) -> io::Result<()> {
         let Some(file) = self.main.file() else { return Err(ErrorKind::NotFound.into()) };
-        self.log(SystemTime::now(), Level::Info, "reopening log file");
+        self.log(&Record::new(Level::Info, "reopening log file"));
         self.tell();
         self.sinks.apply(file, Sink::clear).unwrap_or(Ok(()))
     }
@@ -306,7 +342,10 @@ impl Plane {
                 self.drain_channel(*key);
             }
             self.syslog.flush();
-            let slow = self.sinks.last_try(also_failing) | self.syslog.waits_for().is_some();
+            self.journal.flush();
+            let slow = self.sinks.last_try(also_failing)
+                | self.syslog.waits_for().is_some()
+                | self.journal.waits_for().is_some();
             also_failing = false;
             self.tell();
             let left = by.saturating_duration_since(Instant::now());
@@ -321,8 +360,11 @@ impl Plane {
             self.remove(key);
         }
         for text in self.sinks.unwritten() {
-            self.log(SystemTime::now(), Level::Error, &text);
-            self.complain(&Record::new(Level::Error, text));
+            let record = Record::new(Level::Error, text).of(Kind::OutputLost);
+            self.log(&record);
+            if !self.main.is_in_journal() {
+                self.complain(&record);
+            }
         }
         self.tell();
     }

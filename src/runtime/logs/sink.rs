@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::open::is_device_name;
 use super::output::{FileId, News, Output, RETRY, Shape, why};
 use crate::core::rotate::Rotation;
+use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
 
 /// What a sink that cannot write holds back, in bytes; more is dropped and counted.
@@ -220,7 +221,7 @@ impl Sink {
                 why(error),
                 HELD_MAX / 1024
             );
-            self.notices.push(Record::new(Level::Error, text));
+            self.notices.push(Record::new(Level::Error, text).of(Kind::LogTrouble));
         }
         self.failing = Some(Instant::now() + RETRY);
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 use nix::libc;
 
+use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
 
 /// Where the syslog daemon listens.
@@ -19,6 +20,9 @@ pub(super) const SOCKET: &str = "/dev/log";
 
 /// Facility user, priority info.
 const PRIORITY: u8 = 8 + 6;
+
+/// A longer line goes in parts.
+pub(super) const LONGEST: usize = 8 * 1024;
 
 /// Bytes that may wait for a slow daemon.
 const QUEUE_MAX: usize = 256 * 1024;
@@ -120,7 +124,7 @@ impl Syslog {
         let lost = mem::take(&mut self.lost);
         if lost > 0 {
             let text = format!("{lost} lines to syslog were lost");
-            self.notices.push(Record::new(Level::Warn, text));
+            self.notices.push(Record::new(Level::Warn, text).of(Kind::OutputLost));
         }
     }
 }

@@ -48,8 +48,13 @@ impl Bench {
             copy_to_stdout: false,
         };
         main(&mut plan);
-        let mut surroundings =
-            Surroundings { stdout: None, stderr: None, syslog: dir.path().join("no-syslog") };
+        let mut surroundings = Surroundings {
+            stdout: None,
+            stderr: None,
+            syslog: dir.path().join("no-syslog"),
+            journal: dir.path().join("no-journal"),
+            stdout_is_journal: false,
+        };
         around(&mut surroundings);
         let plane = LogPlane::start_in(&plan, surroundings).unwrap();
         let handle = plane.handle();
@@ -114,6 +119,7 @@ fn plan(path: &Path) -> ChannelPlan {
         maxbytes: 0,
         backups: 0,
         syslog: false,
+        journal: None,
         strip_ansi: false,
     }
 }
