@@ -172,6 +172,7 @@ impl Record {
 
     /// The same line with one more field.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "numbers and strings read better by value")]
     pub fn with(mut self, field: Field, value: impl ToString) -> Self {
         self.fields.push((field, value.to_string()));
         self

@@ -49,7 +49,7 @@ impl Entry {
         self.0
     }
 
-    fn add_own(&mut self, field: Field, value: impl ToString) {
+    fn add_own(&mut self, field: Field, value: &impl ToString) {
         self.add(field.name(), value.to_string().as_bytes());
     }
 
@@ -71,15 +71,15 @@ impl Entry {
             self.add_number("OBJECT_PID", subject.pid);
         }
         if let Some(state) = subject.state {
-            self.add_own(Field::State, state);
+            self.add_own(Field::State, &state);
         }
         match subject.exit {
             Some(ExitStatus::Code(code)) => self.add_number(Field::ExitStatus.name(), code),
-            Some(ExitStatus::Signal { signal, .. }) => self.add_own(Field::ExitSignal, signal),
+            Some(ExitStatus::Signal { signal, .. }) => self.add_own(Field::ExitSignal, &signal),
             None => {}
         }
         if let Some(signal) = subject.signal {
-            self.add_own(Field::Signal, signal);
+            self.add_own(Field::Signal, &signal);
         }
     }
 }
@@ -239,7 +239,7 @@ mod tests {
         let mut entry = Entry::default();
         entry.add("A", b"one");
         entry.add("B", b"1\n2");
-        assert_eq!(entry.into_bytes(), b"A=one\nB\n\x03\0\0\0\0\0\0\01\n2\n");
+        assert_eq!(entry.into_bytes(), b"A=one\nB\n\x03\0\0\0\0\0\0\x001\n2\n");
     }
 
     #[test]
