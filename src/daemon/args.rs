@@ -42,7 +42,7 @@ pub fn definition() -> Command {
             value("directory", "DIR", "Working directory of the daemon")
                 .short('d')
                 .value_hint(ValueHint::DirPath),
-            value("logfile", "FILENAME", "The log of the daemon, or syslog, or journal")
+            value("logfile", "FILENAME", "The log of the daemon: a file, syslog or journal")
                 .short('l')
                 .value_hint(ValueHint::FilePath),
             value(

@@ -2,7 +2,7 @@ complete -c supervisord -s c -l configuration -d 'The configuration file; withou
 complete -c supervisord -s u -l user -d 'Become this user (name or id)' -r -f -a "(__fish_complete_users)"
 complete -c supervisord -s m -l umask -d 'File mode mask of the daemon (octal, default 022)' -r
 complete -c supervisord -s d -l directory -d 'Working directory of the daemon' -r -f -a "(__fish_complete_directories)"
-complete -c supervisord -s l -l logfile -d 'The log of the daemon, or syslog' -r -F
+complete -c supervisord -s l -l logfile -d 'The log of the daemon: a file, syslog or journal' -r -F
 complete -c supervisord -s y -l logfile_maxbytes -d 'Rotate the log at this size (KB, MB, GB; 0 is never)' -r
 complete -c supervisord -s z -l logfile_backups -d 'Rotated logs to keep' -r
 complete -c supervisord -s j -l pidfile -d 'Where the daemon writes its pid' -r -F
