@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{Api, Named, bad_name, bounds, by_priority};
-use crate::core::request::ProcessResult;
+use super::processes::in_scope;
+use super::{Api, Named, bad_name, bounds};
+use crate::core::request::{ProcessResult, Scope};
 use crate::model::fault::{Fault, FaultKind, IN_JOURNAL};
+use crate::model::key::ProcKey;
 use crate::model::message::Field;
 use crate::model::name::Target;
 use crate::model::snapshot::{Channel, ProcessSnapshot};
 use crate::model::spec::{LogFile, ProcessSpec};
-use crate::runtime::logs::{self, ChannelKey, Follower, Tail};
+use crate::runtime::logs::{self, ChannelKey, Follower, Growth, Tail};
 use crate::systemd::journal::IDENTIFIER;
 
 /// How long a reader waits for the log plane to write down what a child has said. A disk that
@@ -98,13 +101,31 @@ impl Api {
     /// SHUTDOWN_STATE.
     pub async fn clear_all_process_logs(&self) -> Result<Vec<ProcessResult>, Fault> {
         self.gate()?;
-        let mut results = Vec::new();
-        for (name, process) in by_priority(&self.snapshot()) {
-            let failed = |_| Fault::new(FaultKind::Failed, name.to_string());
-            let outcome = self.clear(&process).await.map_err(failed);
-            results.push(ProcessResult::new(name, outcome));
-        }
-        Ok(results)
+        Ok(self.clear_many(&Scope::All).await)
+    }
+
+    /// Empties the logs of all processes of a group, by priority.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE, BAD_NAME.
+    pub async fn clear_group_logs(&self, group: &str) -> Result<Vec<ProcessResult>, Fault> {
+        self.gate()?;
+        Ok(self.clear_many(&self.group_scope(group)?).await)
+    }
+
+    /// Watches a log of a process grow: what to wait on, and whose log it is.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE, BAD_NAME, NO_FILE.
+    pub fn watch_process_log(
+        &self,
+        name: &Named,
+        channel: Channel,
+    ) -> Result<(watch::Receiver<Growth>, ProcKey), Fault> {
+        self.gate()?;
+        let process = self.logging(name)?;
+        let log = log_of(&process, channel).ok_or_else(|| no_log(&process, channel))?;
+        Ok((self.inner.parts.logs.follow(log.path), process.key))
     }
 
     /// Reads the daemon's own log (C-293); at most [`MAX_READ`](super::MAX_READ) bytes.
@@ -114,6 +135,18 @@ impl Api {
     pub async fn read_log(&self, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
         self.gate()?;
         self.read(Log { path: self.main_log()?, channel: None }, offset, length).await
+    }
+
+    /// The last bytes of the daemon's own log, as
+    /// [`tail_process_log`](Self::tail_process_log) tells them.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE, NO_FILE.
+    pub async fn tail_log(&self, offset: i64, length: i64) -> Result<Tail, Fault> {
+        self.gate()?;
+        let log = Log { path: self.main_log()?, channel: None };
+        let length = length.min(bounds::MAX_READ);
+        self.settled(log, move |path| Ok(logs::tail(&path, offset, length))).await
     }
 
     /// Follows the daemon's own log from its last `bytes` on.
@@ -186,6 +219,16 @@ impl Api {
             Target::Group(_) => None,
         };
         found.ok_or_else(|| bad_name(name.text()))
+    }
+
+    async fn clear_many(&self, scope: &Scope) -> Vec<ProcessResult> {
+        let mut results = Vec::new();
+        for (name, process) in in_scope(&self.snapshot(), scope) {
+            let failed = |_| Fault::new(FaultKind::Failed, name.to_string());
+            let outcome = self.clear(&process).await.map_err(failed);
+            results.push(ProcessResult::new(name, outcome));
+        }
+        results
     }
 
     async fn clear(&self, process: &ProcessSnapshot) -> io::Result<()> {

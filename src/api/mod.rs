@@ -11,11 +11,13 @@ mod configuration;
 pub mod describe;
 mod logs;
 mod processes;
+mod restart;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -23,6 +25,7 @@ use tokio::sync::Semaphore;
 pub use bounds::{MAX_EVENT, MAX_NAME, MAX_READ, MAX_STDIN};
 pub use configuration::Configured;
 pub use processes::{Named, Outcome};
+pub use usage::Usage;
 
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, FaultKind};
@@ -30,7 +33,7 @@ use crate::model::name::{ProcessName, Target};
 use crate::model::snapshot::{GroupSnapshot, ProcessSnapshot, Snapshot};
 use crate::model::spec::ProcessSpec;
 use crate::model::state::DaemonState;
-use crate::model::time::Now;
+use crate::model::time::{Now, Wall};
 use crate::runtime::handle::EngineHandle;
 use crate::runtime::logs::LogHandle;
 
@@ -85,11 +88,15 @@ pub struct Api {
 
 struct Inner {
     parts: Parts,
+    /// When this began.
+    started: Wall,
     /// How many may look at commands at the same time: a hung file system must not take all
     /// threads.
     resolving: Semaphore,
     /// How many may read a log at the same time: each holds up to [`MAX_READ`] bytes.
     reading: Semaphore,
+    /// How many may look at what programs use at the same time.
+    measuring: Semaphore,
     /// One reads the configuration at a time.
     loading: Semaphore,
 }
@@ -105,9 +112,11 @@ impl Api {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let inner = Inner {
+            started: (parts.clock)().wall,
             parts,
             resolving: Semaphore::new(4),
             reading: Semaphore::new(8),
+            measuring: Semaphore::new(4),
             loading: Semaphore::new(1),
         };
         Self { inner: Arc::new(inner) }
@@ -117,6 +126,18 @@ impl Api {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.inner.parts.identity
+    }
+
+    /// When the daemon began to work with its configuration.
+    #[must_use]
+    pub fn started(&self) -> Wall {
+        self.inner.started
+    }
+
+    /// The file of the daemon's own log; none when it goes to syslog.
+    #[must_use]
+    pub fn log_file(&self) -> Option<&Path> {
+        self.inner.parts.main_log.as_deref()
     }
 
     /// The engine, for snapshots and events.

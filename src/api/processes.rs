@@ -11,6 +11,7 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::{ProcessName, Target};
 use crate::model::signal::Signal;
 use crate::model::snapshot::{ProcessSnapshot, Snapshot};
+use crate::model::state::ProcessState;
 
 /// A process or group as a client named it: faults tell back what the client wrote.
 #[derive(Debug, Clone)]
@@ -183,6 +184,30 @@ impl Api {
         }
     }
 
+    /// Writes to the stdin of what runs in a group, with a result for each.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE, BAD_ARGUMENTS for too much at once, BAD_NAME.
+    pub async fn send_group_stdin(
+        &self,
+        group: &str,
+        data: &[u8],
+    ) -> Result<Vec<ProcessResult>, Fault> {
+        self.gate()?;
+        bounds::at_most("data", data.len(), bounds::MAX_STDIN)?;
+        let scope = self.group_scope(group)?;
+        let mut results = Vec::new();
+        for (name, process) in in_scope(&self.snapshot(), &scope) {
+            if process.pid == 0 || process.state == ProcessState::Stopping {
+                continue;
+            }
+            let request = Request::Stdin { name: name.clone(), data: data.to_owned() };
+            let outcome = self.engine().ask(request).await.map(drop);
+            results.push(ProcessResult::new(name, outcome));
+        }
+        Ok(results)
+    }
+
     /// Sends an event of the client's own (C-318); as upstream, also while the daemon stops
     /// (C-288).
     ///
@@ -210,7 +235,7 @@ impl Api {
     }
 
     /// What a name stands for now.
-    fn scope(&self, name: &Named) -> Result<Scope, Fault> {
+    pub(super) fn scope(&self, name: &Named) -> Result<Scope, Fault> {
         let snapshot = self.snapshot();
         match &name.target {
             Target::Process(process) if snapshot.processes.contains_key(process) => {
@@ -224,12 +249,12 @@ impl Api {
     }
 
     /// A group by its name alone.
-    fn group_scope(&self, group: &str) -> Result<Scope, Fault> {
+    pub(super) fn group_scope(&self, group: &str) -> Result<Scope, Fault> {
         self.group(group).map(|found| Scope::Group(found.spec.name.clone()))
     }
 
     /// The processes that a start would try, and whose commands cannot be executed.
-    async fn refused(&self, scope: &Scope) -> BTreeMap<ProcessName, Fault> {
+    pub(super) async fn refused(&self, scope: &Scope) -> BTreeMap<ProcessName, Fault> {
         let mut tried = in_scope(&self.snapshot(), scope);
         if !matches!(scope, Scope::Process(_)) {
             tried.retain(|(_, process)| !process.state.is_running());
@@ -249,7 +274,7 @@ impl Api {
     }
 
     /// Asks the engine, and tells faults about the name as the client wrote it.
-    async fn act(&self, name: &Named, request: Request) -> Result<Outcome, Fault> {
+    pub(super) async fn act(&self, name: &Named, request: Request) -> Result<Outcome, Fault> {
         match self.engine().ask(request).await {
             Ok(Reply::Results(results)) => Ok(Outcome::Results(results)),
             Ok(_) => Ok(Outcome::Done),
@@ -273,7 +298,10 @@ impl Api {
 }
 
 /// The processes of a scope, in the order in which something is done to many.
-fn in_scope(snapshot: &Snapshot, scope: &Scope) -> Vec<(ProcessName, Arc<ProcessSnapshot>)> {
+pub(super) fn in_scope(
+    snapshot: &Snapshot,
+    scope: &Scope,
+) -> Vec<(ProcessName, Arc<ProcessSnapshot>)> {
     match scope {
         Scope::Process(name) => {
             snapshot.processes.get(name).map(|p| (name.clone(), p.clone())).into_iter().collect()

@@ -67,6 +67,8 @@ pub(super) fn process(group: &str, name: &str) -> ProcessSnapshot {
         started: None,
         stopped: None,
         exit_code: None,
+        exit_signal: None,
+        restarts: 0,
         spawn_error: Arc::from(""),
         logs: Arc::new(LogPaths::default()),
     }

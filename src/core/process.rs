@@ -47,6 +47,9 @@ pub struct Process {
     started: Option<(Mono, Wall)>,
     stopped: Option<Wall>,
     exit_code: Option<i32>,
+    exit_signal: Option<Signal>,
+    /// Starts of its own since somebody started it.
+    restarts: u32,
     spawn_error: Arc<str>,
 }
 
@@ -68,6 +71,8 @@ impl Process {
             started: None,
             stopped: None,
             exit_code: None,
+            exit_signal: None,
+            restarts: 0,
             spawn_error: "".into(),
         }
     }
@@ -135,6 +140,8 @@ impl Process {
             started: self.started,
             stopped: self.stopped,
             exit_code: self.exit_code,
+            exit_signal: self.exit_signal,
+            restarts: self.restarts,
             spawn_error: Arc::clone(&self.spawn_error),
             logs: Arc::clone(&self.logs),
         }
@@ -172,11 +179,13 @@ impl Process {
             )),
             Stopping => {
                 self.start_queued = true;
+                self.restarts = 0;
                 Ok(())
             }
             Stopped | Exited | Fatal => {
                 self.backoff = 0;
                 self.quick_runs = 0;
+                self.restarts = 0;
                 self.spawn(generation, turn);
                 Ok(())
             }

@@ -1,8 +1,10 @@
 //! One method call: its arguments, its options, its answer.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Serialize;
+use zbus::names::OwnedUniqueName;
 use zbus::wire::DynamicDeserialize;
 use zbus::{DynamicType, Message, OwnedVariant};
 
@@ -15,6 +17,11 @@ pub type Answer = Result<Message, Failure>;
 
 /// Options of a method: `a{sv}`.
 pub type Options = HashMap<String, OwnedVariant>;
+
+/// The least time between two signals about a log that a client can ask for.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+/// The most: what is longer is as good as never, and no clock can wait for it.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A method call whose signature was found to be right.
 #[derive(Debug)]
@@ -31,6 +38,11 @@ impl<'m> Call<'m> {
     /// Its arguments.
     pub fn args<T: for<'d> DynamicDeserialize<'d>>(&self) -> Result<T, Failure> {
         self.message.body().deserialize().map_err(|error| Failure::invalid_args(error.to_string()))
+    }
+
+    /// Who calls, on a bus.
+    pub fn sender(&self) -> Option<OwnedUniqueName> {
+        self.message.header().sender().map(|sender| sender.to_owned().into())
     }
 
     /// The answer that it was done.
@@ -52,6 +64,12 @@ pub fn wait(options: Options) -> Result<bool, Failure> {
 /// The one option of follows: `bytes`, 1024 unless given.
 pub fn last_bytes(options: Options) -> Result<u64, Failure> {
     one_option(options, "bytes").map(|bytes| bytes.unwrap_or(1024))
+}
+
+/// The one option of watches: `interval` in microseconds, 100000 unless given.
+pub fn interval(options: Options) -> Result<Duration, Failure> {
+    let micros = one_option::<u64>(options, "interval")?.unwrap_or(100_000);
+    Ok(Duration::from_micros(micros).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL))
 }
 
 fn one_option<T: TryFrom<OwnedVariant>>(

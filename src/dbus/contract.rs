@@ -133,7 +133,7 @@ pub(super) fn read(xml: &'static str) -> Contract {
             }
             ("annotation", Member::Property(property)) if tag.get("name") == EMITS_CHANGED => {
                 if let Some(property) = interface.properties.get_mut(property) {
-                    property.emits_changed = tag.get("value") != "false";
+                    property.emits_changed = !matches!(tag.get("value"), "false" | "const");
                 }
             }
             _ => {}
@@ -192,6 +192,7 @@ fn without_comments(xml: &str) -> String {
 mod tests {
     use super::super::types::{GROUP, MANAGER, PROCESS};
     use super::*;
+    use crate::model::fault::FaultKind;
 
     #[test]
     fn the_whole_file_is_read() {
@@ -227,6 +228,55 @@ mod tests {
                 assert!(known.contains(&needs.action.unwrap_or("none")), "{name}.{method}");
             }
         }
+    }
+
+    /// The comment that ends just before this.
+    fn comment_before(end: usize) -> Option<&'static str> {
+        let before = XML[..end].trim_end().strip_suffix("-->")?;
+        Some(&before[before.rfind("<!--")?..])
+    }
+
+    #[test]
+    fn everything_is_explained() {
+        for kind in ["interface", "method", "property", "signal"] {
+            for (at, _) in XML.match_indices(&format!("<{kind} name=")) {
+                let name = XML[at..].lines().next().unwrap_or_default();
+                let comment = comment_before(at).unwrap_or_else(|| panic!("no comment at {name}"));
+                if kind != "method" && kind != "signal" {
+                    continue;
+                }
+                let body = &XML[at..at + XML[at..].find(&format!("</{kind}>")).unwrap()];
+                let args =
+                    body.split("<arg name=\"").skip(1).filter_map(|arg| arg.split('"').next());
+                let told = comment.matches("\n         @").count();
+                assert_eq!(args.clone().count(), told, "{name}");
+                for arg in args {
+                    assert!(comment.contains(&format!("@{arg}: ")), "@{arg} at {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_errors_that_are_named_are_faults_and_every_fault_can_come() {
+        let named: std::collections::BTreeSet<&str> = XML
+            .match_indices("Errors: ")
+            .map(|(at, found)| &XML[at + found.len()..])
+            .filter_map(|rest| rest.split_once('.'))
+            .flat_map(|(list, _)| list.split(',').map(str::trim))
+            .collect();
+        let known = FaultKind::ALL.iter().map(|kind| kind.bus_name());
+        let known: std::collections::BTreeSet<&str> = known.collect();
+        assert!(named.is_subset(&known), "{:?}", named.difference(&known));
+        // These are of XML-RPC alone, or told of everything in one place.
+        let elsewhere = [
+            "IncorrectParameters",
+            "ShutdownState",
+            "SignatureUnsupported",
+            "Success",
+            "UnknownMethod",
+        ];
+        assert!(known.difference(&named).eq(&elsewhere), "{:?}", known.difference(&named));
     }
 
     #[test]

@@ -128,7 +128,7 @@ async fn carry_out(context: &Context, message: &Message, meant: Meant<'_>, path:
         .ok_or_else(|| Failure::unknown_object(path))?;
     let call = Call::new(message);
     if standard().interface(interface).is_some() {
-        return standard::call(&context.api, &object, &found, interface, member, &call);
+        return standard::call(&context.api, &object, &found, interface, member, &call).await;
     }
     match object {
         Object::Manager => manager::call(context, member, call).await,

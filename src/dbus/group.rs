@@ -7,6 +7,7 @@ use super::dispatch::Context;
 use super::error::Failure;
 use super::manager::rows;
 use super::path;
+use super::types::Bytes;
 use crate::model::snapshot::{GroupSnapshot, Snapshot};
 
 pub(super) async fn call(context: &Context, group: &str, member: &str, call: Call<'_>) -> Answer {
@@ -20,10 +21,19 @@ pub(super) async fn call(context: &Context, group: &str, member: &str, call: Cal
             let options: Options = call.args()?;
             call.reply(&rows(api.stop_group(group, wait(options)?).await?))
         }
+        "Restart" => {
+            let options: Options = call.args()?;
+            call.reply(&rows(api.restart_group(group, wait(options)?).await?))
+        }
         "Signal" => {
             let signal: String = call.args()?;
             call.reply(&rows(api.signal_group(group, &signal).await?))
         }
+        "SendStdin" => {
+            let Bytes(data) = call.args()?;
+            call.reply(&rows(api.send_group_stdin(group, &data).await?))
+        }
+        "ClearLogs" => call.reply(&rows(api.clear_group_logs(group).await?)),
         _ => Err(Failure::unknown_method(member)),
     }
 }

@@ -5,11 +5,13 @@ use zbus::{OwnedFd, Variant};
 use super::call::{Answer, Call, Options, channel, last_bytes, process, wait};
 use super::dispatch::Context;
 use super::error::Failure;
+use super::process::micros;
 use super::types::{Bytes, ConfigurationRow, GroupRow, ProcessRow, ResultRow};
-use super::{follow, path};
+use super::{configuration, follow, path};
 use crate::api::{API_VERSION, Api, VERSION};
 use crate::core::request::ProcessResult;
 use crate::model::name::ProcessName;
+use crate::model::state::ProcessState;
 
 pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Answer {
     let api = &context.api;
@@ -21,6 +23,7 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
         }
         "ListGroups" => call.reply(&list_groups(api)),
         "ListConfiguration" => call.reply(&list_configuration(api)),
+        "DescribeConfiguration" => call.reply(&configuration::describe(api)),
         "GetProcess" => {
             let name: String = call.args()?;
             call.reply(&path::process(&api.process(&name)?.spec.name))
@@ -55,6 +58,19 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
             let options: Options = call.args()?;
             call.reply(&rows(api.stop_all(wait(options)?).await?))
         }
+        "RestartProcess" => {
+            let (name, options): (String, Options) = call.args()?;
+            api.restart_process(process(&name)?, wait(options)?).await?;
+            call.done()
+        }
+        "RestartGroup" => {
+            let (group, options): (String, Options) = call.args()?;
+            call.reply(&rows(api.restart_group(&group, wait(options)?).await?))
+        }
+        "RestartAll" => {
+            let options: Options = call.args()?;
+            call.reply(&rows(api.restart_all(wait(options)?).await?))
+        }
         "SignalProcess" => {
             let (name, signal): (String, String) = call.args()?;
             api.signal(process(&name)?, &signal).await?;
@@ -72,6 +88,10 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
             let (name, Bytes(data)): (String, Bytes) = call.args()?;
             api.send_stdin(process(&name)?, data).await?;
             call.done()
+        }
+        "SendGroupStdin" => {
+            let (group, Bytes(data)): (String, Bytes) = call.args()?;
+            call.reply(&rows(api.send_group_stdin(&group, &data).await?))
         }
         "SendRemoteEvent" => {
             let (kind, data): (String, String) = call.args()?;
@@ -102,10 +122,19 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
             api.clear_process_logs(&process(&name)?).await?;
             call.done()
         }
+        "ClearGroupLogs" => {
+            let group: String = call.args()?;
+            call.reply(&rows(api.clear_group_logs(&group).await?))
+        }
         "ClearAllProcessLogs" => call.reply(&rows(api.clear_all_process_logs().await?)),
         "ReadLog" => {
             let (offset, length): (i64, i64) = call.args()?;
             call.reply(&Bytes(api.read_log(offset, length).await?))
+        }
+        "TailLog" => {
+            let (offset, length): (i64, i64) = call.args()?;
+            let (data, size, overflow) = api.tail_log(offset, length).await?;
+            call.reply(&(Bytes(data), size, overflow))
         }
         "FollowLog" => {
             let options: Options = call.args()?;
@@ -165,10 +194,24 @@ pub(super) fn property(api: &Api, name: &str) -> Option<Variant<'static>> {
         "Identification" => identity.identifier.clone().into(),
         "Pid" => identity.pid.into(),
         "ConfigurationFile" => identity.config_file.to_string_lossy().into_owned().into(),
+        "LogFile" => api
+            .log_file()
+            .map(|path| path.to_string_lossy().into_owned())
+            .unwrap_or_default()
+            .into(),
+        "StartTime" => micros(api.started()).into(),
+        "ProcessCount" => count(api, |_| true).into(),
+        "RunningCount" => count(api, ProcessState::is_running).into(),
+        "FailedCount" => count(api, |state| state == ProcessState::Fatal).into(),
         "State" => api.state().name().into(),
         "StateCode" => api.state().code().into(),
         _ => return None,
     })
+}
+
+fn count(api: &Api, of: impl Fn(ProcessState) -> bool) -> u32 {
+    let count = api.snapshot().processes.values().filter(|process| of(process.state)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn list_processes(api: &Api) -> Vec<ProcessRow> {

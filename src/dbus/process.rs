@@ -4,25 +4,27 @@ use std::path::PathBuf;
 
 use zbus::{OwnedFd, Variant};
 
-use super::call::{Answer, Call, Options, channel, last_bytes, wait};
+use super::call::{Answer, Call, Options, channel, interval, last_bytes, wait};
 use super::dispatch::Context;
 use super::error::Failure;
 use super::types::{Bytes, ProcessRow};
+use super::watch::Watch;
 use super::{follow, path};
 use crate::api::describe::describe;
-use crate::api::{Api, Named};
+use crate::api::{Api, Named, Usage};
 use crate::model::name::ProcessName;
 use crate::model::snapshot::ProcessSnapshot;
+use crate::model::spec::Autorestart;
 use crate::model::time::{Now, Wall};
 
 pub(super) async fn call(
     context: &Context,
-    name: ProcessName,
+    process: ProcessName,
     member: &str,
     call: Call<'_>,
 ) -> Answer {
     let api = &context.api;
-    let name = Named::from(name);
+    let name = Named::from(process.clone());
     match member {
         "Start" => {
             let options: Options = call.args()?;
@@ -32,6 +34,11 @@ pub(super) async fn call(
         "Stop" => {
             let options: Options = call.args()?;
             api.stop(name, wait(options)?).await?;
+            call.done()
+        }
+        "Restart" => {
+            let options: Options = call.args()?;
+            api.restart_process(name, wait(options)?).await?;
             call.done()
         }
         "Signal" => {
@@ -48,6 +55,31 @@ pub(super) async fn call(
             let (stream, offset, length): (String, i64, i64) = call.args()?;
             let stream = channel(&stream)?;
             call.reply(&Bytes(api.read_process_log(&name, stream, offset, length).await?))
+        }
+        "TailLog" => {
+            let (stream, offset, length): (String, i64, i64) = call.args()?;
+            let stream = channel(&stream)?;
+            let (data, size, overflow) =
+                api.tail_process_log(&name, stream, offset, length).await?;
+            call.reply(&(Bytes(data), size, overflow))
+        }
+        "WatchLog" => {
+            let (stream, options): (String, Options) = call.args()?;
+            let watch = Watch {
+                whom: call.sender(),
+                process,
+                channel: channel(&stream)?,
+                interval: interval(options)?,
+            };
+            let slot = context.followers.slot()?;
+            let (growth, key) = api.watch_process_log(&name, watch.channel)?;
+            context.signals.watch(watch, growth, key, slot).await?;
+            call.done()
+        }
+        "UnwatchLog" => {
+            let stream: String = call.args()?;
+            context.signals.unwatch(call.sender(), process, channel(&stream)?);
+            call.done()
         }
         "FollowLog" => {
             let (stream, options): (String, Options) = call.args()?;
@@ -68,6 +100,7 @@ pub(super) async fn call(
 pub(super) fn property(
     process: &ProcessSnapshot,
     now: Now,
+    usage: Option<&Usage>,
     name: &str,
 ) -> Option<Variant<'static>> {
     Some(match name {
@@ -83,8 +116,39 @@ pub(super) fn property(
         "Description" => describe(process, now).into(),
         "StdoutLog" => file(process.logs.stdout.as_ref()).into(),
         "StderrLog" => file(process.logs.stderr.as_ref()).into(),
+        "ExitSignal" => process.exit_signal.map_or(0, |signal| signal.0).into(),
+        "RestartCount" => process.restarts.into(),
+        "Command" => process.spec.command.clone().into(),
+        "Directory" => file(process.spec.directory.as_ref()).into(),
+        "User" => {
+            process.spec.user.as_ref().map(|user| user.name.clone()).unwrap_or_default().into()
+        }
+        "Priority" => process.spec.priority.into(),
+        "Autostart" => process.spec.autostart.into(),
+        "Autorestart" => autorestart(process.spec.autorestart).into(),
+        "ControlGroup" => file(usage?.control_group.as_ref()).into(),
+        "CPUUsageNSec" => usage?.cpu_nsec.unwrap_or(UNKNOWN).into(),
+        "MemoryCurrent" => usage?.memory.unwrap_or(UNKNOWN).into(),
+        "TasksCurrent" => usage?.tasks.unwrap_or(UNKNOWN).into(),
         _ => return None,
     })
+}
+
+/// Whether this property is measured when it is asked for.
+pub(super) fn is_measured(name: &str) -> bool {
+    matches!(name, "ControlGroup" | "CPUUsageNSec" | "MemoryCurrent" | "TasksCurrent")
+}
+
+/// What a number is that nobody knows, as systemd has it.
+const UNKNOWN: u64 = u64::MAX;
+
+/// As in the configuration file.
+pub(super) fn autorestart(value: Autorestart) -> &'static str {
+    match value {
+        Autorestart::Never => "false",
+        Autorestart::Unexpected => "unexpected",
+        Autorestart::Always => "true",
+    }
 }
 
 impl ProcessRow {
@@ -116,7 +180,7 @@ fn stop(process: &ProcessSnapshot) -> u64 {
     process.stopped.map_or(0, micros)
 }
 
-fn micros(wall: Wall) -> u64 {
+pub(super) fn micros(wall: Wall) -> u64 {
     u64::try_from(wall.0.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -13,16 +13,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imbl::ordmap::DiffItem;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::task::AbortHandle;
+use zbus::names::OwnedUniqueName;
 use zbus::{Connection, Message, OwnedObjectPath};
 
+use super::error::Failure;
 use super::path;
 use super::standard::{Found, Interfaces, OBJECT_MANAGER, PROPERTIES, Properties, properties};
 use super::types::{GROUP, MANAGER, MANAGER_PATH, PROCESS};
+use super::watch::{Watch, Watches};
 use crate::api::Api;
 use crate::model::event::Event;
-use crate::model::snapshot::{GroupSnapshot, ProcessSnapshot, Snapshot};
+use crate::model::key::ProcKey;
+use crate::model::name::ProcessName;
+use crate::model::snapshot::{Channel, GroupSnapshot, ProcessSnapshot, Snapshot};
+use crate::runtime::logs::Growth;
 
 /// The signals of one connection.
 #[derive(Debug)]
@@ -32,6 +38,7 @@ pub(super) struct Signals {
     /// Whether they are always sent.
     always: bool,
     task: Mutex<Option<Task>>,
+    watches: Watches,
 }
 
 #[derive(Debug)]
@@ -46,12 +53,13 @@ impl Signals {
     /// The signals of a bus, from the first [`Self::subscribe`] on. That is when the name is ours:
     /// the bus tells by the name who may receive them.
     pub(super) fn always(api: Api, connection: Connection) -> Self {
-        Self { api, connection, always: true, task: Mutex::default() }
+        let watches = Watches::default();
+        Self { api, connection, always: true, task: Mutex::default(), watches }
     }
 
     /// The signals of a connection without a broker, when they are asked for.
     pub(super) fn on_request(api: Api, connection: Connection) -> Self {
-        Self { api, connection, always: false, task: Mutex::default() }
+        Self { api, connection, always: false, task: Mutex::default(), watches: Watches::default() }
     }
 
     /// Sends signals from now on.
@@ -77,6 +85,28 @@ impl Signals {
         if !self.always {
             self.task().take();
         }
+    }
+
+    /// Tells a client from now on that a log grew.
+    pub(super) async fn watch(
+        &self,
+        watch: Watch,
+        growth: watch::Receiver<Growth>,
+        key: ProcKey,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<(), Failure> {
+        let snapshots = self.api.engine().snapshots();
+        self.watches.add(&self.connection, watch, growth, (key, snapshots), slot).await
+    }
+
+    /// Tells it no more.
+    pub(super) fn unwatch(
+        &self,
+        whom: Option<OwnedUniqueName>,
+        process: ProcessName,
+        channel: Channel,
+    ) {
+        self.watches.remove(&(whom, process, channel));
     }
 
     fn task(&self) -> MutexGuard<'_, Option<Task>> {
@@ -142,9 +172,9 @@ impl Publisher {
                 [("State", new.state.name().into()), ("StateCode", new.state.code().into())];
             messages.push(changed(MANAGER_PATH, MANAGER, Properties::from(state))?);
         }
-        let all = |found: &Found| properties(&self.api, new, found, |_| true);
+        let all = |found: &Found| properties(&self.api, new, found, None, |_| true);
         let told = |snapshot: &Snapshot, found: &Found| {
-            properties(&self.api, snapshot, found, |property| property.emits_changed)
+            properties(&self.api, snapshot, found, None, |property| property.emits_changed)
         };
         let group = |group: &Arc<GroupSnapshot>| Found::Group(group.clone());
         let process = |process: &Arc<ProcessSnapshot>| Found::Process(process.clone());

@@ -10,9 +10,10 @@ use super::call::{Answer, Call};
 use super::contract::{Contract, Property, contract, read};
 use super::error::Failure;
 use super::path::{Node, Object, escape};
+use super::process::is_measured;
 use super::types::{GROUP, MANAGER, PROCESS};
 use super::{group, manager, path, process};
-use crate::api::Api;
+use crate::api::{Api, Usage};
 use crate::model::snapshot::{GroupSnapshot, ProcessSnapshot, Snapshot};
 
 /// `org.freedesktop.DBus.Peer`.
@@ -111,7 +112,7 @@ pub(super) fn find(object: &Object, snapshot: &Snapshot) -> Option<Found> {
     }
 }
 
-pub(super) fn call(
+pub(super) async fn call(
     api: &Api,
     object: &Object,
     found: &Found,
@@ -121,21 +122,23 @@ pub(super) fn call(
 ) -> Answer {
     match (interface, member) {
         (PEER, "Ping") => call.done(),
-        (PEER, "GetMachineId") => call.reply(&machine_id()?),
+        (PEER, "GetMachineId") => call.reply(&machine_id().await?),
         (INTROSPECTABLE, "Introspect") => call.reply(&introspect(object, &api.snapshot())),
         (PROPERTIES, "Get") => {
             let (of, name): (String, String) = call.args()?;
             known_interface(object, &of)?;
+            let usage = if is_measured(&name) { usage(api, found).await } else { None };
             let value = Some(&of)
                 .filter(|of| is_own(of))
-                .and_then(|_| property(api, &api.snapshot(), found, &name))
+                .and_then(|_| property(api, &api.snapshot(), found, usage.as_ref(), &name))
                 .ok_or_else(|| Failure::unknown_property(&name))?;
             call.reply(&(value,))
         }
         (PROPERTIES, "GetAll") => {
             let of: String = call.args()?;
             if of.is_empty() || is_own(known_interface(object, &of)?) {
-                call.reply(&properties(api, &api.snapshot(), found, |_| true))
+                let usage = usage(api, found).await;
+                call.reply(&properties(api, &api.snapshot(), found, usage.as_ref(), |_| true))
             } else {
                 call.reply(&Properties::new())
             }
@@ -148,7 +151,7 @@ pub(super) fn call(
                 None => Err(Failure::unknown_property(&name)),
             }
         }
-        (OBJECT_MANAGER, "GetManagedObjects") => call.reply(&managed_objects(api)),
+        (OBJECT_MANAGER, "GetManagedObjects") => call.reply(&managed_objects(api).await),
         _ => Err(Failure::unknown_method(member)),
     }
 }
@@ -171,20 +174,36 @@ pub(super) type Properties = BTreeMap<&'static str, Variant<'static>>;
 /// Interfaces of an object, with their properties: `a{sa{sv}}`.
 pub(super) type Interfaces = BTreeMap<&'static str, Properties>;
 
-fn property(api: &Api, snapshot: &Snapshot, found: &Found, name: &str) -> Option<Variant<'static>> {
+/// What a process uses, for the properties that tell it.
+async fn usage(api: &Api, found: &Found) -> Option<Usage> {
+    match found {
+        Found::Process(process) => api.usage(vec![process.clone()]).await.pop(),
+        _ => None,
+    }
+}
+
+fn property(
+    api: &Api,
+    snapshot: &Snapshot,
+    found: &Found,
+    usage: Option<&Usage>,
+    name: &str,
+) -> Option<Variant<'static>> {
     match found {
         Found::Manager => manager::property(api, name),
         Found::Group(group) => group::property(snapshot, group, name),
-        Found::Process(process) => process::property(process, api.now(), name),
+        Found::Process(process) => process::property(process, api.now(), usage, name),
         Found::Above => None,
     }
 }
 
-/// Those properties of an object's own interface that are wanted.
+/// Those properties of an object's own interface that are wanted; those that have to be measured
+/// only with what was measured.
 pub(super) fn properties(
     api: &Api,
     snapshot: &Snapshot,
     found: &Found,
+    usage: Option<&Usage>,
     wanted: impl Fn(&Property) -> bool,
 ) -> Properties {
     let Some(own) = own_interface(found).and_then(|name| contract().interface(name)) else {
@@ -193,7 +212,7 @@ pub(super) fn properties(
     own.properties
         .iter()
         .filter(|(_, property)| wanted(property))
-        .filter_map(|(name, _)| Some((*name, property(api, snapshot, found, name)?)))
+        .filter_map(|(name, _)| Some((*name, property(api, snapshot, found, usage, name)?)))
         .collect()
 }
 
@@ -206,14 +225,16 @@ fn own_interface(found: &Found) -> Option<&'static str> {
     }
 }
 
-fn managed_objects(api: &Api) -> HashMap<OwnedObjectPath, Interfaces> {
+async fn managed_objects(api: &Api) -> HashMap<OwnedObjectPath, Interfaces> {
     let snapshot = api.snapshot();
+    let usage = api.usage(snapshot.processes.values().cloned().collect()).await;
     let groups = snapshot.groups.values().map(|group| {
-        let properties = properties(api, &snapshot, &Found::Group(group.clone()), |_| true);
+        let properties = properties(api, &snapshot, &Found::Group(group.clone()), None, |_| true);
         (path::group(&group.spec.name), Interfaces::from([(GROUP, properties)]))
     });
-    let processes = snapshot.processes.iter().map(|(name, process)| {
-        let properties = properties(api, &snapshot, &Found::Process(process.clone()), |_| true);
+    let processes = snapshot.processes.iter().zip(&usage).map(|((name, process), usage)| {
+        let found = Found::Process(process.clone());
+        let properties = properties(api, &snapshot, &found, Some(usage), |_| true);
         (path::process(name), Interfaces::from([(PROCESS, properties)]))
     });
     groups.chain(processes).collect()
@@ -257,10 +278,16 @@ fn children(object: &Object, snapshot: &Snapshot) -> Vec<String> {
     }
 }
 
-fn machine_id() -> Result<String, Failure> {
-    ["/etc/machine-id", "/var/lib/dbus/machine-id"]
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())
+async fn machine_id() -> Result<String, Failure> {
+    let look = || {
+        ["/etc/machine-id", "/var/lib/dbus/machine-id"]
+            .iter()
+            .find_map(|path| std::fs::read_to_string(path).ok())
+    };
+    let found = tokio::task::spawn_blocking(look).await;
+    found
+        .ok()
+        .flatten()
         .map(|id| id.trim().to_owned())
         .ok_or_else(|| Failure::failed("This machine has no machine id."))
 }

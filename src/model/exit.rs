@@ -29,6 +29,15 @@ impl ExitStatus {
             Self::Signal { .. } => -1,
         }
     }
+
+    /// The signal that ended it.
+    #[must_use]
+    pub fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Code(_) => None,
+            Self::Signal { signal, .. } => Some(signal),
+        }
+    }
 }
 
 impl fmt::Display for ExitStatus {

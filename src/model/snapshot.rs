@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::ProcKey;
 use super::name::ProcessName;
+use super::signal::Signal;
 use super::spec::{GroupSpec, ProcessSpec};
 use super::state::{DaemonState, ProcessState};
 use super::time::{Mono, Wall};
@@ -70,6 +71,11 @@ pub struct ProcessSnapshot {
     /// How it last ended: the exit code, -1 for a signal; none when it did not end, or ended too
     /// quickly (C-308).
     pub exit_code: Option<i32>,
+    /// The signal that ended it last; none when none did.
+    pub exit_signal: Option<Signal>,
+    /// How many times it was started again by itself since somebody, or the start of the daemon,
+    /// started it.
+    pub restarts: u32,
     /// Why it could not be started, or ended unexpectedly. Empty when all is well.
     pub spawn_error: Arc<str>,
     /// The files it logs to.

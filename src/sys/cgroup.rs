@@ -13,6 +13,7 @@ mod tests;
 mod tree;
 
 pub use delegation::{Place, place};
+pub(super) use delegation::{directories, own_path};
 pub use tree::{Refusal, Tree, file_name};
 
 /// The cgroup of the daemon itself, below what it was given.

@@ -16,5 +16,6 @@ pub mod subreaper;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod usage;
 pub mod user;
 pub mod watch;

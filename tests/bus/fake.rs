@@ -248,6 +248,8 @@ pub fn add(snapshot: &mut Snapshot, group: &str, name: &str, key: u32, logs: Log
         started: Some((Mono(Duration::ZERO), Wall(Duration::from_secs(1_763_803_403)))),
         stopped: None,
         exit_code: None,
+        exit_signal: None,
+        restarts: 0,
         spawn_error: "".into(),
         logs: Arc::new(logs),
     });

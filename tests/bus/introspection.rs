@@ -3,7 +3,7 @@
 use supervisor::dbus::contract::{XML, contract};
 use supervisor::dbus::types;
 
-use super::broker::{Broker, Whom};
+use super::broker::{Broker, Whom, run};
 use super::fake::{G, MANAGER, WEB, World};
 
 /// The text of an interface, without comments and blanks that mean nothing.
@@ -33,6 +33,36 @@ async fn all_three_objects_are_what_the_contract_says() {
             assert_eq!(live.contains(other), other == name, "{other} at {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn gdbus_reads_the_same_from_all_three() {
+    let broker = Broker::start();
+    let world = World::start(Some(broker.bus()));
+    world.hears("on the bus").await;
+    for (path, name) in [(MANAGER, types::MANAGER), (G, types::GROUP), (WEB, types::PROCESS)] {
+        let args = ["introspect", "--address", &broker.address, "--xml"];
+        let to = ["--dest", types::BUS_NAME, "--object-path", path];
+        let live = run("gdbus", &[&args[..], &to].concat(), Whom::Me).await.unwrap();
+        assert_eq!(interface(&live, name), interface(XML, name));
+    }
+}
+
+#[tokio::test]
+async fn busctl_shows_values_and_which_of_them_are_told() {
+    let broker = Broker::start();
+    let world = World::start(Some(broker.bus()));
+    world.hears("on the bus").await;
+    let list = broker.busctl(&["introspect", types::BUS_NAME, WEB, types::PROCESS]).await.unwrap();
+    let line = |name: &str| {
+        let line = list.lines().find(|line| line.starts_with(&format!(".{name} "))).expect(name);
+        line.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("State"), ".State property s \"RUNNING\" emits-change");
+    assert_eq!(line("Name"), ".Name property s \"web\" const");
+    assert_eq!(line("Description"), ".Description property s \"pid 4242, uptime 1:01:01\" -");
+    assert_eq!(line("Command"), ".Command property s \"/bin/cat\" emits-change");
+    assert_eq!(line("LogGrown"), ".LogGrown signal stt - -");
 }
 
 #[tokio::test]

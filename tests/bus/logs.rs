@@ -63,7 +63,7 @@ impl Plane {
     }
 
     /// What a child of that name writes to.
-    fn child(&self, key: u32, name: &str) -> File {
+    pub fn child(&self, key: u32, name: &str) -> File {
         let plan = ChannelPlan {
             name: ProcessName::new(name, name),
             file: Some(self.file(name)),

@@ -9,6 +9,7 @@ mod audit;
 mod broker;
 mod calls;
 mod daemon;
+mod documentation;
 mod endpoints;
 mod fake;
 mod flood;
@@ -19,3 +20,4 @@ mod polkitd;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;
+mod watches;

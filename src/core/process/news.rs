@@ -74,11 +74,14 @@ impl Process {
 
         if self.state == Stopping || self.state == Unknown {
             self.exit_code = Some(status.code());
+            self.exit_signal = status.signal();
             let level = if listed { Level::Info } else { Level::Warn };
             let line = self.line(level, format!("stopped: {name} ({status})"));
             turn.say(line.of(Kind::ProcessStopped).state(Stopped).ended(status));
             self.come_to_rest(generation, turn);
         } else if self.state == Starting && lived < secs(self.spec.startsecs) {
+            // The code stays unknown, as upstream has it (C-308).
+            self.exit_signal = status.signal();
             self.spawn_error = "Exited too quickly (process log may have details)".into();
             let text = format!("exited: {name} ({status}; not expected)");
             let line = self.line(Level::Warn, text).of(Kind::ProcessFailed);
@@ -89,6 +92,7 @@ impl Process {
                 self.succeed(turn);
             }
             self.exit_code = Some(status.code());
+            self.exit_signal = status.signal();
             let (level, verdict) =
                 if listed { (Level::Info, "expected") } else { (Level::Warn, "not expected") };
             if !listed {
@@ -112,7 +116,7 @@ impl Process {
         self.deadline = None;
         match self.state {
             Starting => self.succeed(turn),
-            Backoff | Exited if turn.accepting => self.spawn(generation, turn),
+            Backoff | Exited if turn.accepting => self.respawn(generation, turn),
             Stopping if self.pid != 0 => self.kill(turn),
             _ => {}
         }
@@ -137,11 +141,11 @@ impl Process {
         if lived >= QUICK {
             self.backoff = 0;
             self.quick_runs = 0;
-            self.spawn(generation, turn);
+            self.respawn(generation, turn);
         } else if listed {
             self.quick_runs += 1;
             if self.quick_runs <= QUICK_BURST {
-                self.spawn(generation, turn);
+                self.respawn(generation, turn);
             } else {
                 self.deadline = self.started.map(|(mono, _)| mono + QUICK);
             }

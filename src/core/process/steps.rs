@@ -31,6 +31,7 @@ impl Process {
         self.start_queued = false;
         self.deadline = None;
         self.exit_code = None;
+        self.exit_signal = None;
         self.spawn_error = "".into();
         self.started = Some((turn.now.mono, turn.now.wall));
         self.change_state(Starting, turn);
@@ -40,6 +41,12 @@ impl Process {
             spec: Arc::clone(&self.spec),
             logs: Arc::clone(&self.logs),
         });
+    }
+
+    /// Asks for a child because the last one ended, or failed to run.
+    pub(super) fn respawn(&mut self, generation: &mut Generation, turn: &mut Turn) {
+        self.restarts = self.restarts.saturating_add(1);
+        self.spawn(generation, turn);
     }
 
     /// It stayed up for `startsecs` (C-172).

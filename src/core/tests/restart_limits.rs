@@ -32,6 +32,25 @@ fn quick_failures_without_startsecs_are_given_up() {
 }
 
 #[test]
+fn starts_of_its_own_are_counted_until_somebody_starts_it() {
+    let restarts = |world: &World| world.process("a").snapshot().restarts;
+    let mut world = looping(0, 0, |_| {});
+    assert_eq!((world.spawned().len(), restarts(&world)), (6, 5));
+    world.run_ms(3000);
+    assert!(restarts(&world) > 5);
+    let stop = world.stop("a");
+    assert!(world.reply(stop).unwrap().is_ok());
+    assert!(restarts(&world) > 5, "a stop is no start");
+    world.program("a", Program::default());
+    world.start_nowait("a").unwrap();
+    assert_eq!(restarts(&world), 0);
+
+    let mut world = looping(10, 1, |_| {});
+    world.run_ms(60_000);
+    assert_eq!((world.state("a"), restarts(&world)), (Fatal, 3), "attempts count, too");
+}
+
+#[test]
 fn quick_successes_are_repeated_once_a_second_after_a_burst() {
     // C-428: upstream is limited by its tick.
     let mut world = looping(0, 0, |_| {});

@@ -187,6 +187,7 @@ fn an_exit_is_expected_when_its_code_is_listed() {
         let now = world.process("a").snapshot();
         assert_eq!((&*now.spawn_error, now.exit_code), (error, Some(code)));
         assert_eq!((now.pid, now.stopped), (0, Some(world.now().wall)));
+        assert_eq!(now.exit_signal, status.signal());
     }
 }
 

@@ -64,7 +64,7 @@ fn started_by_systemd() -> bool {
 }
 
 /// The cgroup of this process in the hierarchy of version 2.
-pub(super) fn own_path(proc_cgroup: &[u8]) -> Option<PathBuf> {
+pub(in crate::sys) fn own_path(proc_cgroup: &[u8]) -> Option<PathBuf> {
     let line = proc_cgroup.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"0::"));
     let path = PathBuf::from(OsString::from_vec(line?.to_vec()));
     // Outside of what this process can see, or removed.
@@ -73,7 +73,7 @@ pub(super) fn own_path(proc_cgroup: &[u8]) -> Option<PathBuf> {
 }
 
 /// The directories that a cgroup may have, and whether it is the root of what is mounted there.
-pub(super) fn directories<'a>(
+pub(in crate::sys) fn directories<'a>(
     mountinfo: &'a [u8],
     path: &'a Path,
 ) -> impl Iterator<Item = (PathBuf, bool)> + use<'a> {
