@@ -1,6 +1,6 @@
 //! HTTP servers and RPC interfaces (C-067 to C-073).
 
-use super::document::Section;
+use super::document::{Section, Value};
 use super::options::{OptionDef, SectionKind, option};
 use super::path;
 use super::reader::{Reader, Scope};
@@ -62,7 +62,17 @@ fn access(scope: &Scope<'_>) -> Option<Access> {
         None
     };
     let basic = |(username, password)| Access::Basic { username, password };
-    if scope.given(AUTH).is_none() {
+    let counts = scope.given(AUTH).is_some_and(|auth| match overruled(scope, auth) {
+        Some(later) => {
+            let (section, text, file) = (&scope.section.name, &auth.text, &auth.file);
+            let why = format!("{later} says anew where it is or who may use it");
+            let note = format!("auth={text} in {file} has no effect on [{section}]: {why}");
+            scope.reader.note(Level::Warn, note);
+            false
+        }
+        None => true,
+    });
+    if !counts {
         return Some(credentials.map_or(Access::Open, basic));
     }
     let auth = scope.text(AUTH)?;
@@ -76,6 +86,16 @@ fn access(scope: &Scope<'_>) -> Option<Access> {
         )),
         (other, _) => wrong(format!("auth is none, basic or login, not '{other}'")),
     }
+}
+
+/// The later file that says anew where the server is or who may use it, when `auth` is in the
+/// first one. The shipped configuration has `auth`, which is new; a file included by it that
+/// was written for 4.x goes on meaning what it meant there.
+fn overruled<'a>(scope: &Scope<'a>, auth: &Value) -> Option<&'a str> {
+    let is_anew = |key: &str| ["port", "file", "username", "password"].contains(&key);
+    let mut values = scope.section.values().filter(|(key, _)| is_anew(key));
+    let later = values.find(|(_, value)| value.file != auth.file)?.1;
+    (auth.file == scope.section.file).then_some(&*later.file)
 }
 
 /// User name and password: both or none; an empty user name is none (C-069).
@@ -161,7 +181,7 @@ pub(crate) fn check_extras(scope: &Scope<'_>, factory: &OptionDef) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{errors, load_text};
+    use super::super::testing::{MemoryHost, errors, load_text};
     use super::*;
 
     fn servers(text: &str) -> Vec<HttpServer> {
@@ -195,6 +215,29 @@ mod tests {
         }
         let shown = format!("{:?}", access("username=u\npassword=secret\n"));
         assert_eq!(shown, "basic", "a password is never shown");
+    }
+
+    #[test]
+    fn a_server_of_an_included_file_is_as_that_file_says() {
+        let main = "[supervisord]\n[inet_http_server]\nport=127.0.0.1:9001\nauth=login\n\
+                    [include]\nfiles=/d/*\n";
+        let load = |included: &str| {
+            let host = MemoryHost::with(main).file("/d/web.conf", included);
+            let settings = super::super::testing::load(&host).unwrap();
+            let warned = settings.notes.iter().any(|note| note.text.starts_with("auth=login in "));
+            (settings.servers[0].access.clone(), warned)
+        };
+        let basic = Access::Basic { username: "u".to_owned(), password: "p".to_owned() };
+        for (included, wanted) in [
+            ("port=*:9001\nusername=u\npassword=p\n", (basic.clone(), true)),
+            ("username=u\npassword=p\n", (basic.clone(), true)),
+            ("port=9001\n", (Access::Open, true)),
+            ("port=9001\nauth=login\n", (Access::Login, false)),
+            ("auth=none\n", (Access::Open, false)),
+            ("", (Access::Login, false)),
+        ] {
+            assert_eq!(load(&format!("[inet_http_server]\n{included}")), wanted, "{included}");
+        }
     }
 
     #[test]

@@ -107,9 +107,25 @@ fn the_package_has_the_version_of_the_programs() {
 fn the_files_of_the_package_exist() {
     for list in ["install", "manpages", "docs"] {
         let text = std::fs::read_to_string(tree(&format!("debian/supervisor.{list}"))).unwrap();
-        for pattern in text.lines().filter_map(|line| line.split_whitespace().next()) {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        for pattern in lines.filter_map(|line| line.split_whitespace().next()) {
             let found = glob::glob(&tree(pattern).display().to_string()).unwrap().count();
             assert!(found > 0, "debian/supervisor.{list}: {pattern}");
+        }
+    }
+}
+
+/// What is made for the system is of no use when it stays in the tree.
+#[test]
+fn all_units_and_bus_files_are_in_the_package() {
+    let install = std::fs::read_to_string(tree("debian/supervisor.install")).unwrap();
+    for dir in ["dbus", "systemd"] {
+        for entry in std::fs::read_dir(tree(dir)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let link = std::fs::read_link(tree(&format!("debian/{name}")));
+            let is_link = link.is_ok_and(|target| target == Path::new("..").join(dir).join(&name));
+            let is_listed = install.lines().any(|line| line.starts_with(&format!("{dir}/{name} ")));
+            assert!(is_link || is_listed, "debian/supervisor.install lacks {dir}/{name}");
         }
     }
 }
@@ -125,4 +141,22 @@ fn maintainer_scripts_are_valid_shell() {
         // What is enabled is the administrator's affair, and deb-systemd-helper knows it.
         assert!(!text.contains("systemctl enable"), "{script}");
     }
+}
+
+#[test]
+fn tests_of_the_installed_package_are_valid_shell_and_known() {
+    let control = std::fs::read_to_string(tree("debian/tests/control")).unwrap();
+    let named: BTreeSet<&str> =
+        control.lines().filter_map(|line| line.strip_prefix("Tests: ")).collect();
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(tree("debian/tests")).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if name == "control" {
+            continue;
+        }
+        let output = run(Command::new("sh").arg("-n").arg(entry.path()));
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{name}");
+        found.insert(name);
+    }
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), named);
 }

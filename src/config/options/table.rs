@@ -70,7 +70,7 @@ pub static OPTIONS: &[OptionDef] = &[
     entry(SERVERS, "password", Text, Unset("no authentication"), ENV, "123",
         "The password that clients must give. It stands here as it is, or as {SHA} and the SHA-1 of it in hexadecimal."),
     entry(SERVERS, "auth", Text, Unset("basic with a username, else none"), ENV, "basic",
-        "Who may use this server. none: everybody who can connect. basic: who gives username and password. login: who was let in on this machine; there is no password, and XML-RPC is closed.").since("5.0"),
+        "Who may use this server. none: everybody who can connect. basic: who gives username and password. login: who was let in on this machine; there is no password, and XML-RPC is closed. It does not count when an included file gives the server another address, or a username.").since("5.0"),
 
     // The daemon.
     entry(DAEMON, "logfile", FilePath, Value("supervisord.log"), HERE, "/tmp/supervisord.log",
