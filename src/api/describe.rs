@@ -133,6 +133,10 @@ mod tests {
             let why = |p: &mut ProcessSnapshot| p.spawn_error = Arc::from("no such thing");
             assert_eq!(described(state, why), "no such thing");
             assert_eq!(described(state, |_| {}), "unknown error (try \"tail web\")");
+            let journal = |p: &mut ProcessSnapshot| {
+                Arc::make_mut(&mut p.spec).stdout.file = LogFile::Journal;
+            };
+            assert_eq!(described(state, journal), "unknown error (try \"journalctl -t web\")");
         }
     }
 

@@ -300,6 +300,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_log_in_the_journal_is_told_as_a_command_that_a_shell_takes() {
+        let text = |group: &str, name: &str, program: &str| {
+            let mut process = super::super::tests::process(group, name);
+            let spec = Arc::make_mut(&mut process.spec);
+            spec.program = program.into();
+            spec.stdout.file = LogFile::Journal;
+            no_log(&process, Channel::Stdout).to_string()
+        };
+        let told = "NO_FILE: it is in the journal, see: journalctl ";
+        assert_eq!(text("web", "web", "web"), format!("{told}-t web"));
+        assert_eq!(text("g", "web", "web"), format!("{told}-t web"));
+        assert_eq!(text("g", "web_0", "web"), format!("{told}SUPERVISOR_PROCESS=g:web_0"));
+        assert_eq!(text("a b", "a b", "a b"), format!("{told}-t 'a b'"));
+        assert_eq!(text("it's", "$(x)", "y"), format!("{told}'SUPERVISOR_PROCESS=it'\\''s:$(x)'"));
+        let file = super::super::tests::process("g", "web");
+        assert_eq!(no_log(&file, Channel::Stdout).to_string(), "NO_FILE");
+    }
+
+    #[test]
     fn a_read_is_bounded_and_otherwise_as_asked() {
         // C-294
         const MOST: i64 = bounds::MAX_READ;

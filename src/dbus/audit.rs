@@ -14,6 +14,7 @@ use zbus::names::UniqueName;
 use super::about::{About, shown};
 use super::caller::Caller;
 use super::error::Failure;
+use crate::model::message::{Field, Kind};
 use crate::model::record::{Level, Record};
 
 /// How many refusals of one user are told in full within [`WINDOW`].
@@ -62,7 +63,8 @@ impl Audit {
         let (user, count) = self.count(caller.map(|caller| caller.uid));
         if count <= TOLD {
             let text = format!("refused {who} {what}: {}", shown_reason(why));
-            (self.log)(Record::new(Level::Warn, text));
+            let record = Record::new(Level::Warn, text).of(Kind::AccessRefused);
+            (self.log)(with_client(record, caller).with(Field::Action, what));
         }
         if count == 1 {
             tokio::spawn(self.clone().window(user));
@@ -125,7 +127,8 @@ impl Entry {
     fn tell(&mut self, outcome: &str) {
         if let Some(line) = self.line.take() {
             let text = format!("{} called {line}: {outcome}", self.caller);
-            (self.log)(Record::new(Level::Info, text));
+            let record = Record::new(Level::Info, text).of(Kind::ActionAudited);
+            (self.log)(with_client(record, Some(&self.caller)).with(Field::Action, line));
         }
     }
 }
@@ -133,6 +136,19 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.tell("nobody waited for the answer");
+    }
+}
+
+/// A line with fields that say who it was, as far as that is known.
+fn with_client(mut record: Record, caller: Option<&Caller>) -> Record {
+    let Some(caller) = caller else { return record };
+    record = record.with(Field::ClientUid, caller.uid);
+    if let Some(pid) = caller.pid {
+        record = record.with(Field::ClientPid, pid);
+    }
+    match &caller.unit {
+        Some(unit) => record.with(Field::ClientUnit, unit),
+        None => record,
     }
 }
 
@@ -176,6 +192,7 @@ mod tests {
             "refused user 1001 (pid 7, a.service) Manager.Shutdown: 'no\\nWARN fake'"
         );
         assert!(lines.lock().unwrap().iter().all(|record| record.level == Level::Warn));
+        assert!(lines.lock().unwrap().iter().all(|r| r.kind == Some(Kind::AccessRefused)));
         sleep(WINDOW * 2).await;
         assert_eq!(texts()[12..], ["refused 990 more calls of user 1000 within 60 s"]);
         audit.refused(Ok(&caller(1000)), "Manager.Shutdown", "no");
@@ -204,6 +221,13 @@ mod tests {
         audit.begin(&caller, &about).end(&Err::<(), _>(fault.into()));
         drop(audit.begin(&caller, &about));
         let lines = lines.lock().unwrap();
+        let fields = vec![
+            (Field::ClientUid, "0".to_owned()),
+            (Field::ClientPid, "7".to_owned()),
+            (Field::ClientUnit, "a.service".to_owned()),
+            (Field::Action, String::new()),
+        ];
+        assert_eq!((lines[0].kind, &lines[0].fields), (Some(Kind::ActionAudited), &fields));
         let ends: Vec<_> =
             lines.iter().map(|record| record.text.split_once(": ").unwrap().1).collect();
         assert_eq!(ends[0], "done");

@@ -52,7 +52,7 @@ kinds! {
     ConfigurationApplied = "9444a224c55748c2971620ab5f4ca73b";
     /// A client may not do what it asked for.
     AccessRefused = "9a7b8e2a70ae46b4af6e7d0e1f2859f8";
-    /// A client did something that changes the state.
+    /// A client asked for something that changes the state, and was allowed to.
     ActionAudited = "d6b905a2d7344849a42938eb86624488";
     /// A log cannot be written or rotated.
     LogTrouble = "231edfdd2e974a88a49d86fdc6aa573f";

@@ -22,6 +22,7 @@ use crate::model::snapshot::Channel;
 
 mod failure;
 mod following;
+mod journal;
 mod rotation;
 mod targets;
 
