@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::unistd::{User, geteuid};
 use thiserror::Error;
 
-use crate::config::settings::{HttpAddress, HttpServer};
+use crate::config::settings::{Access, HttpAddress, HttpServer};
 use crate::model::record::{Level, Record};
 use crate::sys::socket::{BindError, Listener};
 use crate::sys::tcp;
@@ -188,6 +188,12 @@ impl Listeners {
             };
             match socket {
                 Ok(socket) => self.bound.push(Bound { server: server.clone(), socket }),
+                Err(ListenError::InUse { section, address }) if is_dispensable(server) => {
+                    let text = format!(
+                        "another program listens at {address}, so there is no web page;                          everything else runs (give [{section}] another port, or stop that                          program and restart supervisord)"
+                    );
+                    opened.notes.push(Record::new(Level::Error, text));
+                }
                 Err(error) => opened.errors.push(error),
             }
         }
@@ -279,6 +285,13 @@ fn is_called(handed: &Activated, server: &HttpServer) -> bool {
     handed.name == kind || handed.name == server.section
 }
 
+/// Whether programs run as well when its address is taken: a page for people, which the shipped
+/// configuration has, on a port that others like too. Scripts cannot get in there. An upgrade
+/// from 4.x, which had no such page, must not end with nothing running.
+fn is_dispensable(server: &HttpServer) -> bool {
+    server.access == Access::Login && matches!(server.address, HttpAddress::Inet { .. })
+}
+
 /// Looks whether these servers could listen beside, or instead of, those at `held`.
 ///
 /// # Errors
@@ -287,8 +300,11 @@ pub fn check(servers: &[HttpServer], held: &[HttpAddress]) -> Result<(), ListenE
     let in_the_way = |address: &HttpAddress| held.iter().any(|held| overlap(held, address));
     for server in servers.iter().filter(|server| !in_the_way(&server.address)) {
         // Opened, and closed again before anybody is likely to notice.
-        if let Socket::Unix(listener) = listen_for(server, None, &mut Vec::new())? {
-            let _ = listener.remove();
+        match listen_for(server, None, &mut Vec::new()) {
+            Ok(Socket::Unix(listener)) => drop(listener.remove()),
+            Ok(_) => {}
+            Err(ListenError::InUse { .. }) if is_dispensable(server) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -402,7 +418,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::settings::Access;
 
     fn server(address: HttpAddress) -> HttpServer {
         let section = match address {
@@ -472,6 +487,27 @@ mod tests {
             ));
         }
         UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_page_for_people_is_left_out_where_its_port_is_taken() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let page = HttpServer { access: Access::Login, ..inet(port) };
+        let other = inet(free_port());
+        let mut listeners = Listeners::default();
+        let opened = listeners.open(&[page.clone(), other.clone()], None);
+        assert!(opened.errors.is_empty(), "{opened:?}");
+        let [note] = &opened.notes[..] else { panic!("{opened:?}") };
+        assert_eq!(note.level, Level::Error);
+        assert!(note.text.starts_with(&format!("another program listens at 127.0.0.1:{port}")));
+        let served: Vec<_> = listeners.iter().map(|bound| bound.server().clone()).collect();
+        assert_eq!(served, [other]);
+        check(std::slice::from_ref(&page), &[]).unwrap();
+        check(&[inet(port)], &[]).unwrap_err();
+        drop(taken);
+        let opened = listeners.open(&[page], None);
+        assert!(opened.notes.is_empty() && listeners.iter().count() == 1, "{opened:?}");
     }
 
     #[test]
