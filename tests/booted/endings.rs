@@ -7,7 +7,9 @@ use super::{PROGRAMS, installed};
 
 super::on_each_suite!(
     stop_ends_programs_by_priority,
+    stop_waits_as_long_as_programs_may_take,
     a_killed_daemon_is_restarted_and_no_program_runs_twice,
+    a_frozen_daemon_is_restarted,
 );
 
 /// A program that tells when it is asked to stop and when it has, a while later.
@@ -42,6 +44,21 @@ fn stop_ends_programs_by_priority(suite: Suite) {
     assert_eq!(show(&machine, "Result"), "success");
 }
 
+fn stop_waits_as_long_as_programs_may_take(suite: Suite) {
+    let machine = installed(suite);
+    machine.write("/etc/supervisor/conf.d/slow.conf", &slow_to_stop("slow", 10, 7));
+    machine.write(
+        "/etc/systemd/system/supervisor.service.d/short.conf",
+        "[Service]\nTimeoutStopSec=2s\n",
+    );
+    machine.ok("systemctl daemon-reload && systemctl restart supervisor");
+    until_up(&machine, 1);
+    machine.ok("systemctl stop supervisor");
+    assert_eq!(machine.read("/run/order"), "slow asked\nslow done\n");
+    assert_eq!(show(&machine, "Result"), "success");
+    machine.journal_has("-u supervisor", "Stopped supervisor.service");
+}
+
 /// What must hold once systemd has restarted it: new pids, each program once.
 fn came_back(machine: &Machine, main: &str, pids: &str) {
     machine.until(&format!(
@@ -60,5 +77,21 @@ fn a_killed_daemon_is_restarted_and_no_program_runs_twice(suite: Suite) {
     machine.ok("systemctl restart supervisor");
     let (main, pids) = (show(&machine, "MainPID"), machine.ok("pgrep -x sleep"));
     machine.ok(&format!("kill -KILL {main}"));
+    came_back(&machine, &main, &pids);
+}
+
+fn a_frozen_daemon_is_restarted(suite: Suite) {
+    let machine = installed(suite);
+    machine.write("/etc/supervisor/conf.d/shop.conf", PROGRAMS);
+    let usual = show(&machine, "WatchdogUSec");
+    assert!(!["0", "infinity", ""].contains(&usual.as_str()), "no watchdog: {usual}");
+    machine.write(
+        "/etc/systemd/system/supervisor.service.d/watchdog.conf",
+        "[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\n",
+    );
+    machine.ok("systemctl daemon-reload && systemctl restart supervisor");
+    let (main, pids) = (show(&machine, "MainPID"), machine.ok("pgrep -x sleep"));
+    machine.ok(&format!("kill -STOP {main}"));
+    machine.journal_has("-u supervisor", "Watchdog timeout");
     came_back(&machine, &main, &pids);
 }

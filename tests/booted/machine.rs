@@ -247,6 +247,11 @@ impl Machine {
         output
     }
 
+    /// Starts a shell script beside the test, as root; its output as it comes.
+    pub fn start(&self, script: &str) -> Running {
+        Running::spawn(&mut self.command("root", script))
+    }
+
     /// Waits until a script succeeds, asking again and again within the machine; what it wrote
     /// then. For what nothing tells about.
     ///

@@ -4,9 +4,12 @@
 //! `make test` builds the package first; `SUPERVISOR_DEB` names another one. Needs root,
 //! mmdebstrap and systemd-container, and, the first time, the network.
 
+mod access;
+mod bus;
 mod change;
 mod endings;
 mod install;
+mod journal;
 mod machine;
 mod remove;
 mod rootfs;
@@ -14,6 +17,7 @@ mod service;
 #[path = "../support/mod.rs"]
 mod support;
 mod upgrade;
+mod web;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -29,6 +29,7 @@ fn remove_purge_and_install_again(suite: Suite) {
     assert_eq!(machine.fails("pgrep -x 'sleep|supervisord'").stdout, "");
     assert!(!machine.exists("/etc/supervisor/supervisord.conf"));
     assert!(!machine.exists("/etc/default/supervisor"));
+    assert!(!machine.exists("/var/log/supervisor"));
     assert_eq!(machine.ok("find /etc/systemd /var/lib/systemd -name '*supervisor*'"), "");
     assert_eq!(machine.ok("systemctl list-units --all --plain --no-legend 'supervisor*'"), "");
     // The programs' descriptions are the administrator's.

@@ -12,13 +12,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a machine has besides the minimal Debian. polkitd is here since most machines have it;
-/// curl asks the web port.
+/// What a machine has besides the minimal Debian. polkitd is here since most machines have it; ss
+/// and curl look at the web port.
 const PACKAGES: &str =
-    "systemd,systemd-sysv,dbus,polkitd,libpam-systemd,procps,curl,bash-completion";
+    "systemd,systemd-sysv,dbus,polkitd,libpam-systemd,procps,iproute2,curl,bash-completion";
 
 /// Goes into the name of a root: counted up when what is in it changes.
-const EDITION: u32 = 1;
+const EDITION: u32 = 2;
 
 /// Where a root has Debian's own `supervisor` and all that it depends on, as .deb files, for the
 /// upgrade from it: machines have no network.

@@ -7,6 +7,7 @@ use super::{PROGRAMS, installed};
 super::on_each_suite!(
     start_stop_restart_and_status,
     start_returns_when_programs_are_there,
+    a_broken_configuration_fails_the_start_and_tells_why,
     boots_with_it_or_without,
     the_unit_is_sound,
 );
@@ -27,7 +28,11 @@ fn start_stop_restart_and_status(suite: Suite) {
         "supervisor.service - Supervisor",
         "enabled",
         "active (running)",
-        "Status: \"3 of 3 processes up\"",
+        "Status: \"3 of 3 running\"",
+        "─mail\n",
+        "─worker:worker_0\n",
+        "─worker:worker_1\n",
+        "─supervisord\n",
         "Docs: man:supervisord",
     ] {
         assert!(status.contains(part), "no {part:?} in\n{status}");
@@ -74,6 +79,21 @@ fn start_returns_when_programs_are_there(suite: Suite) {
         status.lines().all(|line| line.contains("STARTING") || line.contains("RUNNING")),
         "{status}"
     );
+}
+
+fn a_broken_configuration_fails_the_start_and_tells_why(suite: Suite) {
+    let machine = installed(suite);
+    machine.write("/etc/supervisor/conf.d/broken.conf", "[program:x]\ncommmand=sleep infinity\n");
+    machine.fails("systemctl restart supervisor");
+    // Trying again would not mend it.
+    assert_eq!(machine.fails("systemctl is-active supervisor").stdout, "failed\n");
+    assert_eq!(show(&machine, "NRestarts"), "0");
+    machine.journal_has("-u supervisor", "broken.conf");
+    let status = machine.run("systemctl status supervisor --no-pager --full").stdout;
+    assert!(status.contains("/etc/supervisor/conf.d/broken.conf"), "{status}");
+    assert!(status.contains("program:x"), "{status}");
+    machine.ok("rm /etc/supervisor/conf.d/broken.conf && systemctl start supervisor");
+    assert_eq!(machine.ok("systemctl is-active supervisor"), "active");
 }
 
 fn boots_with_it_or_without(suite: Suite) {
