@@ -17,8 +17,8 @@ use zbus::{Connection, Message, OwnedObjectPath, OwnedVariant, Variant};
 use super::broker::{Broker, Whom};
 use super::fake::{CLOCK_IS_BROKEN, G, MANAGER, WEB, World};
 
-type Properties = HashMap<String, OwnedVariant>;
-type Objects = HashMap<OwnedObjectPath, HashMap<String, Properties>>;
+pub type Properties = HashMap<String, OwnedVariant>;
+pub type Objects = HashMap<OwnedObjectPath, HashMap<String, Properties>>;
 
 /// Calls a method with arguments of the right types, and returns the types of the answer, or the
 /// name of the error.

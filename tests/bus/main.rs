@@ -20,4 +20,5 @@ mod polkitd;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;
+mod usage;
 mod watches;

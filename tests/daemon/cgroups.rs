@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::support::PATIENCE;
 use crate::support::cgroup::Delegated;
 use crate::support::children::signal;
-use crate::support::daemon::{Daemon, HEAD};
+use crate::support::daemon::{Daemon, HEAD, command};
 use crate::support::process::wait_gone;
 use crate::support::scratch::Scratch;
 
@@ -178,5 +178,30 @@ fn a_daemon_of_another_user_has_cgroups_too() {
     daemon.expect_log("entered RUNNING");
     assert_eq!(ground.pids("a"), [daemon.pid_of("a")]);
     assert_eq!(daemon.stop().code, 0);
+    expect_names(&ground, &["supervisord"]);
+}
+
+#[test]
+fn the_first_process_of_a_container_divides_the_containers_cgroup() {
+    let scratch = Scratch::new();
+    let ground = Delegated::new(&scratch);
+    ground.mark(b"0");
+    fs::create_dir(scratch.join("cgroup")).unwrap();
+    let config = scratch.write("supervisord.conf", format!("{HEAD}[program:a]\n{SLEEP}"));
+    // What a container runtime does: namespaces, and the cgroup as the root that is seen there.
+    let plain = ground.supervisord(scratch.path(), &config);
+    let mut container = command("/bin/sh", scratch.path());
+    let enter = "echo 0 > \"$1/cgroup.procs\"; shift; \
+                 exec unshare --cgroup --mount --pid --fork --kill-child --mount-proc \
+                 sh -c 'mount -t cgroup2 none cgroup && exec \"$@\"' sh \"$@\"";
+    // The rest of the arguments is the same: the cgroup, and what to execute.
+    container.args(["-c", enter]).args(plain.get_args().skip(2));
+    let mut daemon = Daemon::start_command(scratch.path(), &config, container);
+    daemon.expect_log("each program gets a cgroup below /");
+    daemon.expect_log("entered RUNNING");
+    assert_eq!(ground.pids("a").len(), 1);
+    let [first] = ground.pids("supervisord")[..] else { panic!("{:?}", ground.names()) };
+    signal(first.cast_signed(), Signal::SIGTERM);
+    assert_eq!(daemon.process.finish(PATIENCE).code, 0);
     expect_names(&ground, &["supervisord"]);
 }
