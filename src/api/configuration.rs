@@ -13,6 +13,40 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
 use crate::model::spec::{GroupSpec, ProcessSpec};
 
+/// What an update does to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is gone from the configuration: stopped and deactivated.
+    Removed,
+    /// It is configured differently: what changed in it is replaced.
+    Changed,
+    /// It is new: activated.
+    Added,
+}
+
+impl Change {
+    /// `removed`, `changed` or `added`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Added => "added",
+        }
+    }
+}
+
+/// What became of one group in an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated {
+    /// Which group.
+    pub group: Arc<str>,
+    /// What was to be done.
+    pub change: Change,
+    /// Whether it was.
+    pub outcome: Result<(), Fault>,
+}
+
 /// One process of the configuration as last read.
 #[derive(Debug, Clone)]
 pub struct Configured {
@@ -63,6 +97,75 @@ impl Api {
         }
     }
 
+    /// Reads the configuration again and applies how its groups differ from the active ones: first
+    /// those that are gone, then those that changed, then new ones, each kind sorted by name
+    /// (C-261). Without names, or with `all` among them, this is about all groups; else about
+    /// these (C-262). What is configured as before runs on. A configuration with errors, or the
+    /// name of a group that is in neither, changes nothing.
+    ///
+    /// One group that cannot be stopped does not keep the others from what is to be done with
+    /// them. It goes on to its end when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE, CANT_REREAD, BAD_NAME.
+    pub async fn update(&self, groups: &[String]) -> Result<Vec<Updated>, Fault> {
+        self.gate()?;
+        for name in groups {
+            bounds::target(name)?;
+        }
+        let (api, groups) = (self.clone(), groups.to_owned());
+        // A client that goes away leaves nothing half done.
+        let update = tokio::spawn(async move { api.carry_out_update(&groups).await });
+        update.await.unwrap_or_else(|error| Err(Fault::new(FaultKind::Failed, error.to_string())))
+    }
+
+    async fn carry_out_update(&self, groups: &[String]) -> Result<Vec<Updated>, Fault> {
+        // Closed only with the api itself.
+        let _permit = self.inner.updating.acquire().await;
+        let Changes { mut removed, mut changed, mut added } = self.reread().await?;
+        if !groups.is_empty() && !groups.iter().any(|name| name == "all") {
+            let snapshot = self.snapshot();
+            let known = |name: &str| {
+                snapshot.groups.contains_key(name)
+                    || snapshot.configured.iter().any(|group| &*group.name == name)
+            };
+            if let Some(unknown) = groups.iter().find(|name| !known(name)) {
+                return Err(super::bad_name(unknown));
+            }
+            for list in [&mut removed, &mut changed, &mut added] {
+                list.retain(|group| groups.iter().any(|name| **name == **group));
+            }
+        }
+        if removed.is_empty() && changed.is_empty() && added.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _reloading = self.engine().reloading();
+        let removals = removed.into_iter().map(|group| async move {
+            let outcome = self.stop_and_remove(&group).await;
+            Updated { group, change: Change::Removed, outcome }
+        });
+        let mut updated = join_all(removals).await;
+        let replacements = changed.into_iter().map(|group| async move {
+            let outcome = self.update_group(&group).await;
+            Updated { group, change: Change::Changed, outcome }
+        });
+        updated.extend(join_all(replacements).await);
+        for group in added {
+            let outcome = self.add_group(&group).await;
+            updated.push(Updated { group, change: Change::Added, outcome });
+        }
+        Ok(updated)
+    }
+
+    async fn stop_and_remove(&self, group: &str) -> Result<(), Fault> {
+        for stopped in self.stop_group(group, true).await? {
+            if stopped.status == FaultKind::Failed {
+                return Err(Fault::new(stopped.status, stopped.name.to_string()));
+            }
+        }
+        self.remove_group(group).await
+    }
+
     /// Activates a group of the configuration as last read (C-298).
     ///
     /// # Errors
@@ -91,6 +194,7 @@ impl Api {
     pub async fn update_group(&self, name: &str) -> Result<(), Fault> {
         self.gate()?;
         bounds::target(name)?;
+        let _reloading = self.engine().reloading();
         let stops = self.outdated(name).into_iter().map(|process| async move {
             let scope = Scope::Process(process);
             match self.engine().ask(Request::Stop { scope, wait: true }).await {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub use bounds::{MAX_EVENT, MAX_NAME, MAX_READ, MAX_STDIN};
-pub use configuration::Configured;
+pub use configuration::{Change, Configured, Updated};
 pub use processes::{Named, Outcome};
 pub use usage::Usage;
 
@@ -99,6 +99,8 @@ struct Inner {
     measuring: Semaphore,
     /// One reads the configuration at a time.
     loading: Semaphore,
+    /// One update is carried out at a time.
+    updating: Semaphore,
 }
 
 impl fmt::Debug for Api {
@@ -118,6 +120,7 @@ impl Api {
             reading: Semaphore::new(8),
             measuring: Semaphore::new(4),
             loading: Semaphore::new(1),
+            updating: Semaphore::new(1),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -119,6 +119,10 @@ impl Api {
     pub async fn stop_group(&self, group: &str, wait: bool) -> Result<Vec<ProcessResult>, Fault> {
         self.gate()?;
         let scope = self.group_scope(group)?;
+        // A group that is gone from the configuration is stopped to be removed, the first step of
+        // an update by single calls.
+        let is_configured = self.snapshot().configured.iter().any(|spec| &*spec.name == group);
+        let _reloading = (wait && !is_configured).then(|| self.engine().reloading());
         self.act_on_many(Request::Stop { scope, wait }).await
     }
 

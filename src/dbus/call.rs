@@ -72,6 +72,14 @@ pub fn interval(options: Options) -> Result<Duration, Failure> {
     Ok(Duration::from_micros(micros).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL))
 }
 
+/// No options: none is known.
+pub fn no_options(options: &Options) -> Result<(), Failure> {
+    match options.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(Failure::invalid_args(format!("There is no option {key:?} here."))),
+    }
+}
+
 fn one_option<T: TryFrom<OwnedVariant>>(
     options: Options,
     known: &str,

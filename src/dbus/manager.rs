@@ -2,11 +2,11 @@
 
 use zbus::{OwnedFd, Variant};
 
-use super::call::{Answer, Call, Options, channel, last_bytes, process, wait};
+use super::call::{Answer, Call, Options, channel, last_bytes, no_options, process, wait};
 use super::dispatch::Context;
 use super::error::Failure;
 use super::process::micros;
-use super::types::{Bytes, ConfigurationRow, GroupRow, ProcessRow, ResultRow};
+use super::types::{Bytes, ConfigurationRow, GroupRow, ProcessRow, ResultRow, UpdateRow};
 use super::{configuration, follow, path};
 use crate::api::{API_VERSION, Api, VERSION};
 use crate::core::request::ProcessResult;
@@ -164,6 +164,13 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
             let name: String = call.args()?;
             api.update_group(&name).await?;
             call.done()
+        }
+        "Update" => {
+            let (groups, options): (Vec<String>, Options) = call.args()?;
+            no_options(&options)?;
+            let rows: Vec<_> =
+                api.update(&groups).await?.into_iter().map(UpdateRow::from).collect();
+            call.reply(&rows)
         }
         "Shutdown" => {
             api.shutdown().await?;

@@ -10,7 +10,7 @@ use zbus::connection::Builder;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedFd, OwnedObjectPath, Variant, proxy};
 
-use super::types::{Bytes, ConfigurationRow, GroupRow, ProcessRow, ResultRow};
+use super::types::{Bytes, ConfigurationRow, GroupRow, ProcessRow, ResultRow, UpdateRow};
 
 /// Options of a method: only the keys that the contract lists are accepted.
 pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
@@ -136,6 +136,8 @@ pub trait Manager {
     fn remove_group(&self, name: &str) -> zbus::Result<()>;
     /// Makes an active group what the configuration as last read says.
     fn update_group(&self, name: &str) -> zbus::Result<()>;
+    /// Reads the configuration again and applies what changed.
+    fn update(&self, groups: &[&str], options: Options<'_>) -> zbus::Result<Vec<UpdateRow>>;
     /// Stops everything, then the daemon.
     fn shutdown(&self) -> zbus::Result<()>;
     /// Stops everything, reads the configuration again, starts.

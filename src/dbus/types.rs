@@ -6,7 +6,9 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zbus::{OwnedObjectPath, Type, signature};
 
+use crate::api::Updated;
 use crate::core::request::ProcessResult;
+use crate::model::fault::FaultKind;
 
 /// Well-known name of the daemon.
 pub const BUS_NAME: &str = "org.supervisord.Supervisor1";
@@ -95,6 +97,30 @@ impl From<ProcessResult> for ResultRow {
             code: result.status.code(),
             text: result.description,
         }
+    }
+}
+
+/// What became of one group in `Update`: `(ssis)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct UpdateRow {
+    /// Which group.
+    pub group: String,
+    /// `removed`, `changed` or `added`.
+    pub change: String,
+    /// 80 is success, others are fault codes (C-287).
+    pub code: i32,
+    /// `OK`, or the fault as text.
+    pub text: String,
+}
+
+impl From<Updated> for UpdateRow {
+    fn from(updated: Updated) -> Self {
+        let (code, text) = match updated.outcome {
+            Ok(()) => (FaultKind::Success.code(), "OK".to_owned()),
+            Err(fault) => (fault.kind.code(), fault.to_string()),
+        };
+        let group = updated.group.as_ref().to_owned();
+        Self { group, change: updated.change.name().to_owned(), code, text }
     }
 }
 

@@ -11,6 +11,7 @@ mod control;
 mod journal;
 mod lifecycle;
 mod logs;
+mod reload;
 mod scale;
 mod service;
 mod surprises;
