@@ -79,7 +79,7 @@ impl Manager {
     /// is gone is not always known any more.
     pub fn failed(&self, why: &str, errno: Option<Errno>, bus_error: &str) {
         let Some(notifier) = self.notifier() else { return };
-        let why = line(why);
+        let why = line(&why.replace('\n', "; "));
         let mut states = vec![NotifyState::Status(&why)];
         states.extend(errno.map(|errno| NotifyState::Errno((errno as i32).unsigned_abs())));
         states.push(NotifyState::BusError(bus_error));
@@ -229,7 +229,7 @@ mod tests {
             let mut buffer = [0; 4096];
             socket.set_nonblocking(false).unwrap();
             let count = socket.recv(&mut buffer).unwrap();
-            assert_eq!(&buffer[..count], b"STATUS=no way\nERRNO=22\nBUSERROR=a.b\n");
+            assert_eq!(&buffer[..count], b"STATUS=no; way\nERRNO=22\nBUSERROR=a.b\n");
             let count = socket.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..count], b"BARRIER=1");
             teller.join().unwrap();

@@ -37,6 +37,7 @@ async fn called(client: &Connection, path: &str, interface: &str, member: &str) 
         "s" if member.ends_with("All") || path != MANAGER => call!(&"HUP"),
         "s" => call!(&"web"),
         "a{sv}" => call!(&options),
+        "asa{sv}" => call!(&(Vec::<&str>::new(), options)),
         "ay" => call!(&bytes),
         "xx" => call!(&(0_i64, 0_i64)),
         "ss" => call!(&("web", "HUP")),
@@ -66,7 +67,7 @@ async fn every_method_of_the_contract_is_there() {
             let expected = match *member {
                 "AddGroup" => "org.supervisord.Supervisor1.Error.AlreadyAdded",
                 "RemoveGroup" => "org.supervisord.Supervisor1.Error.StillRunning",
-                "Reread" => "org.supervisord.Supervisor1.Error.CantReread",
+                "Reread" | "Update" => "org.supervisord.Supervisor1.Error.CantReread",
                 "Restart" if path == MANAGER => "org.supervisord.Supervisor1.Error.CantReread",
                 // One structure looks like its fields here.
                 "GetProcessInfo" => method.output.trim_matches(['(', ')']),
