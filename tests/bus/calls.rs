@@ -175,6 +175,7 @@ async fn options_that_are_not_known_are_refused_by_every_method_that_takes_some(
             }
             let answer = match before {
                 "" => call!(&wrong()),
+                "as" => call!(&(Vec::<&str>::new(), wrong())),
                 "s" if path == MANAGER => call!(&("g", wrong())),
                 "s" => call!(&("stdout", wrong())),
                 "ss" => call!(&("web", "stdout", wrong())),
