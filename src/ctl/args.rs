@@ -21,6 +21,8 @@ pub struct Arguments {
     pub password: Option<String>,
     /// `-r`: where the shell keeps its history.
     pub history_file: Option<String>,
+    /// `--no-ask-password`: nobody is asked for a password.
+    pub no_ask_password: bool,
     /// The action and its arguments (C-222).
     pub action: Vec<String>,
 }
@@ -44,6 +46,7 @@ const FLAGS: &[Flag] = &[
     Flag::value(Some('u'), "username"),
     Flag::value(Some('p'), "password"),
     Flag::value(Some('r'), "history_file"),
+    Flag::switch(None, "no-ask-password"),
 ];
 
 /// The flags, for the help, completions and the man page.
@@ -80,6 +83,10 @@ pub fn definition() -> Command {
             value('r', "history_file", "FILENAME")
                 .value_hint(ValueHint::FilePath)
                 .help("Keep the history of the shell in this file"),
+            Arg::new("no-ask-password")
+                .long("no-ask-password")
+                .action(ArgAction::SetTrue)
+                .help("Never ask for a password: what needs one on the system bus is refused"),
         ])
         .after_help(
             "Without an action a shell is started. The action \"help\" lists what there is.",
@@ -100,6 +107,7 @@ pub fn parse(words: &[String]) -> Result<Arguments, Early> {
         let conflict = match option.flag.long {
             "help" | "" => return Err(Early::Help),
             "interactive" => std::mem::replace(&mut arguments.interactive, true),
+            "no-ask-password" => std::mem::replace(&mut arguments.no_ask_password, true),
             "configuration" => arguments.configuration.replace(value).is_some(),
             "serverurl" => {
                 let url = server_url(&option.typed, &value).map_err(Early::Usage)?;
@@ -141,7 +149,8 @@ mod tests {
         let words = ["-c", "f", "-ir", "h", "-uu", "-p", "p", "-s", "unix:///x", "tail", "-f"];
         let arguments = read(&words).unwrap();
         assert_eq!(arguments.configuration.as_deref(), Some("f"));
-        assert!(arguments.interactive);
+        assert!(arguments.interactive && !arguments.no_ask_password);
+        assert!(read(&["--no-ask-password", "status"]).unwrap().no_ask_password);
         assert_eq!(arguments.history_file.as_deref(), Some("h"));
         assert_eq!(arguments.username.as_deref(), Some("u"));
         assert_eq!(arguments.password.as_deref(), Some("p"));

@@ -1,14 +1,17 @@
 //! The [`Client`] that speaks D-Bus.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, LocalBoxStream};
-use zbus::{MatchRule, MessageStream, fdo};
+use serde::Serialize;
+use zbus::proxy::{CacheProperties, MethodFlags};
+use zbus::wire::DynamicDeserialize;
+use zbus::{DynamicType, MatchRule, MessageStream, OwnedFd, OwnedVariant, fdo};
 
 use super::client::{
     Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Outcome, ProcessInfo,
@@ -22,12 +25,40 @@ use crate::model::state::{DaemonState, ProcessState};
 
 /// How long a daemon may take to say who it is. Beyond that it hangs, and so would we.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The same when a person may have to type a password first; the daemon has a limit of its own.
+pub const PASSWORD: Duration = Duration::from_secs(330);
+/// How often the states of processes are looked at where the bus tells us no signals.
+const LOOKS: Duration = Duration::from_secs(1);
 
 /// A connection to a daemon over D-Bus.
 pub struct BusClient {
     url: String,
     manager: ManagerProxy<'static>,
+    asking: Asking,
     facts: RefCell<Option<Facts>>,
+}
+
+/// Who may be asked on the way to an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asking {
+    /// A person, for a password.
+    pub password: bool,
+    /// The daemon has to ask somebody else whether this user may: we are neither root nor on a
+    /// connection that only its own user gets.
+    pub stranger: bool,
+}
+
+impl Asking {
+    fn flags(self) -> MethodFlags {
+        // The bus never starts a daemon for us: one that is stopped is stopped.
+        let flags = MethodFlags::NO_AUTO_START;
+        if self.password { flags | MethodFlags::ALLOW_INTERACTIVE_AUTH } else { flags }
+    }
+
+    /// How long the first answer may take.
+    fn patience(self) -> Duration {
+        if self.password && self.stranger { PASSWORD } else { PATIENCE }
+    }
 }
 
 /// The properties of the manager object.
@@ -44,8 +75,8 @@ pub struct Facts {
 impl BusClient {
     /// A client over a connected proxy; `url` is what messages call the place.
     #[must_use]
-    pub fn new(url: String, manager: ManagerProxy<'static>) -> Self {
-        Self { url, manager, facts: RefCell::new(None) }
+    pub fn new(url: String, manager: ManagerProxy<'static>, asking: Asking) -> Self {
+        Self { url, manager, asking, facts: RefCell::new(None) }
     }
 
     /// Reads the properties of the daemon, all in one call.
@@ -54,18 +85,18 @@ impl BusClient {
     /// When the daemon does not answer, or not in time.
     pub async fn facts(&self) -> Result<Facts, CallError> {
         let proxy = self.manager.inner();
-        let properties = fdo::PropertiesProxy::builder(proxy.connection())
-            .cache_properties(zbus::proxy::CacheProperties::No)
-            .destination(proxy.destination().to_owned())
-            .path(proxy.path().to_owned())
-            .build()
-            .await
-            .map_err(|error| self.failure(error))?;
-        let interface = zbus::names::InterfaceName::from_static_str_unchecked(MANAGER);
-        let asked = tokio::time::timeout(PATIENCE, properties.get_all(interface)).await;
-        let values = asked
-            .map_err(|_| timed_out())?
-            .map_err(|error| self.failure(zbus::Error::from(error)))?;
+        let asked = async {
+            let properties = zbus::proxy::Builder::<zbus::Proxy<'_>>::new(proxy.connection())
+                .cache_properties(CacheProperties::No)
+                .destination(proxy.destination().to_owned())
+                .path(proxy.path().to_owned())
+                .interface("org.freedesktop.DBus.Properties")
+                .build()
+                .await?;
+            self.put::<_, HashMap<String, OwnedVariant>>(&properties, "GetAll", &(MANAGER,)).await
+        };
+        let asked = tokio::time::timeout(self.asking.patience(), asked).await;
+        let values = asked.map_err(|_| timed_out())?.map_err(|error| self.failure(error))?;
         let text = |key: &str| {
             values
                 .get(key)
@@ -120,8 +151,43 @@ impl BusClient {
         MessageStream::for_match_rule(rule.build()?, proxy.connection(), None).await
     }
 
-    async fn ask<T>(&self, call: impl Future<Output = zbus::Result<T>>) -> Result<T, CallError> {
-        call.await.map_err(|error| self.failure(error))
+    /// What changes from now on, seen by looking: the signals of the system bus are root's.
+    async fn looks(&self) -> Result<LocalBoxStream<'static, StateChange>, CallError> {
+        let client = Self::new(self.url.clone(), self.manager.clone(), self.asking);
+        let before = states(client.ask("ListProcesses", &()).await?);
+        let seen = stream::unfold((client, before), async |(client, mut before)| {
+            tokio::time::sleep(LOOKS).await;
+            let after = states(client.ask("ListProcesses", &()).await.ok()?);
+            let changes = differences(&before, &after);
+            before = after;
+            Some((stream::iter(changes), (client, before)))
+        });
+        Ok(seen.flatten().boxed_local())
+    }
+
+    /// Calls a method of the manager.
+    async fn ask<B, R>(&self, method: &'static str, body: &B) -> Result<R, CallError>
+    where
+        B: Serialize + DynamicType,
+        R: for<'d> DynamicDeserialize<'d>,
+    {
+        let answer = self.put(self.manager.inner(), method, body).await;
+        answer.map_err(|error| self.failure(error))
+    }
+
+    async fn put<B, R>(
+        &self,
+        proxy: &zbus::Proxy<'_>,
+        method: &'static str,
+        body: &B,
+    ) -> zbus::Result<R>
+    where
+        B: Serialize + DynamicType,
+        R: for<'d> DynamicDeserialize<'d>,
+    {
+        let answer = proxy.call_with_flags(method, self.asking.flags(), body).await?;
+        // An answer is always wanted, so there always is one.
+        answer.ok_or_else(|| zbus::Error::Failure("there was no answer".to_owned()))
     }
 }
 
@@ -201,6 +267,29 @@ fn state_change(message: zbus::Message) -> Option<StateChange> {
     })
 }
 
+fn states(rows: Vec<ProcessRow>) -> States {
+    let entry = |row: ProcessRow| {
+        let state = ProcessState::from_code(row.state);
+        (ProcessName::new(row.group, row.name), (state, row.pid))
+    };
+    rows.into_iter().map(entry).collect()
+}
+
+/// What happened between two looks at the processes.
+fn differences(before: &States, after: &States) -> Vec<StateChange> {
+    // One that is gone, or another one by now, was in no state in between.
+    let ended = before.iter().filter(|(name, (_, pid))| {
+        after.get(name).is_none_or(|(_, now)| *pid != 0 && *now != 0 && now != pid)
+    });
+    let ended = ended.map(|(name, _)| StateChange { name: name.clone(), to: None });
+    let changed = after.iter().filter(|(name, now)| before.get(name) != Some(now));
+    let changed = changed.map(|(name, (to, _))| StateChange { name: name.clone(), to: *to });
+    ended.chain(changed).collect()
+}
+
+/// The states and pids of processes.
+type States = BTreeMap<ProcessName, (Option<ProcessState>, u32)>;
+
 fn options() -> Options<'static> {
     Options::new()
 }
@@ -229,66 +318,66 @@ impl Client for BusClient {
     }
 
     async fn processes(&self) -> Result<Vec<ProcessInfo>, CallError> {
-        let rows = self.ask(self.manager.list_processes()).await?;
+        let rows = self.ask::<_, Vec<ProcessRow>>("ListProcesses", &()).await?;
         Ok(rows.into_iter().map(ProcessInfo::from).collect())
     }
 
     async fn process(&self, name: &str) -> Result<ProcessInfo, CallError> {
-        self.ask(self.manager.get_process_info(name)).await.map(ProcessInfo::from)
+        self.ask::<_, ProcessRow>("GetProcessInfo", &(name,)).await.map(ProcessInfo::from)
     }
 
     async fn configuration(&self) -> Result<Vec<ConfigInfo>, CallError> {
         self.refuse_in_shutdown().await?;
-        let rows = self.ask(self.manager.list_configuration()).await?;
+        let rows = self.ask::<_, Vec<ConfigurationRow>>("ListConfiguration", &()).await?;
         Ok(rows.into_iter().map(ConfigInfo::from).collect())
     }
 
     async fn act_on_process(&self, action: &Action, name: &str) -> Result<(), CallError> {
         match action {
-            Action::Start => self.ask(self.manager.start_process(name, options())).await,
-            Action::Stop => self.ask(self.manager.stop_process(name, options())).await,
-            Action::Signal(signal) => self.ask(self.manager.signal_process(name, signal)).await,
+            Action::Start => self.ask("StartProcess", &(name, options())).await,
+            Action::Stop => self.ask("StopProcess", &(name, options())).await,
+            Action::Signal(signal) => self.ask("SignalProcess", &(name, signal)).await,
         }
     }
 
     async fn act_on_group(&self, action: &Action, group: &str) -> Result<Vec<Outcome>, CallError> {
-        let rows = match action {
-            Action::Start => self.ask(self.manager.start_group(group, options())).await,
-            Action::Stop => self.ask(self.manager.stop_group(group, options())).await,
-            Action::Signal(signal) => self.ask(self.manager.signal_group(group, signal)).await,
+        let rows: Result<Vec<ResultRow>, _> = match action {
+            Action::Start => self.ask("StartGroup", &(group, options())).await,
+            Action::Stop => self.ask("StopGroup", &(group, options())).await,
+            Action::Signal(signal) => self.ask("SignalGroup", &(group, signal)).await,
         };
         Ok(rows?.into_iter().map(Outcome::from).collect())
     }
 
     async fn act_on_all(&self, action: &Action) -> Result<Vec<Outcome>, CallError> {
-        let rows = match action {
-            Action::Start => self.ask(self.manager.start_all(options())).await,
-            Action::Stop => self.ask(self.manager.stop_all(options())).await,
-            Action::Signal(signal) => self.ask(self.manager.signal_all(signal)).await,
+        let rows: Result<Vec<ResultRow>, _> = match action {
+            Action::Start => self.ask("StartAll", &(options(),)).await,
+            Action::Stop => self.ask("StopAll", &(options(),)).await,
+            Action::Signal(signal) => self.ask("SignalAll", &(signal,)).await,
         };
         Ok(rows?.into_iter().map(Outcome::from).collect())
     }
 
     async fn send_stdin(&self, name: &str, data: &[u8]) -> Result<(), CallError> {
         let data = Bytes(data.to_vec());
-        self.ask(self.manager.send_process_stdin(name, &data)).await
+        self.ask("SendProcessStdin", &(name, data)).await
     }
 
     async fn read_log(&self, log: Log<'_>, offset: i64) -> Result<Vec<u8>, CallError> {
-        let bytes = match log {
-            Log::Main => self.ask(self.manager.read_log(offset, 0)).await,
+        let bytes: Result<Bytes, _> = match log {
+            Log::Main => self.ask("ReadLog", &(offset, 0_i64)).await,
             Log::Process(name, channel) => {
-                self.ask(self.manager.read_process_log(name, channel.name(), offset, 0)).await
+                self.ask("ReadProcessLog", &(name, channel.name(), offset, 0_i64)).await
             }
         };
         Ok(bytes?.0)
     }
 
     async fn follow_log(&self, log: Log<'_>) -> Result<LogStream, CallError> {
-        let pipe = match log {
-            Log::Main => self.ask(self.manager.follow_log(options())).await,
+        let pipe: Result<OwnedFd, _> = match log {
+            Log::Main => self.ask("FollowLog", &(options(),)).await,
             Log::Process(name, channel) => {
-                self.ask(self.manager.follow_process_log(name, channel.name(), options())).await
+                self.ask("FollowProcessLog", &(name, channel.name(), options())).await
             }
         };
         let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(pipe?.into())
@@ -297,42 +386,45 @@ impl Client for BusClient {
     }
 
     async fn clear(&self, name: &str) -> Result<(), CallError> {
-        self.ask(self.manager.clear_process_logs(name)).await
+        self.ask("ClearProcessLogs", &(name,)).await
     }
 
     async fn clear_all(&self) -> Result<Vec<Outcome>, CallError> {
-        let rows = self.ask(self.manager.clear_all_process_logs()).await?;
+        let rows: Vec<ResultRow> = self.ask("ClearAllProcessLogs", &()).await?;
         Ok(rows.into_iter().map(Outcome::from).collect())
     }
 
     async fn reread(&self) -> Result<Changes, CallError> {
-        let (added, changed, removed) = self.ask(self.manager.reread()).await?;
+        let (added, changed, removed) = self.ask("Reread", &()).await?;
         Ok(Changes { added, changed, removed })
     }
 
     async fn add_group(&self, name: &str) -> Result<(), CallError> {
-        self.ask(self.manager.add_group(name)).await
+        self.ask("AddGroup", &(name,)).await
     }
 
     async fn remove_group(&self, name: &str) -> Result<(), CallError> {
-        self.ask(self.manager.remove_group(name)).await
+        self.ask("RemoveGroup", &(name,)).await
     }
 
     async fn update_group(&self, name: &str) -> Result<(), CallError> {
-        self.ask(self.manager.update_group(name)).await
+        self.ask("UpdateGroup", &(name,)).await
     }
 
     async fn shutdown(&self) -> Result<(), CallError> {
-        self.ask(self.manager.shutdown()).await
+        self.ask("Shutdown", &()).await
     }
 
     async fn restart(&self) -> Result<(), CallError> {
-        self.ask(self.manager.restart()).await
+        self.ask("Restart", &()).await
     }
 
     async fn state_changes(&self) -> Result<LocalBoxStream<'static, StateChange>, CallError> {
-        let mut signals = self.ask(self.signals()).await?;
-        self.ask(self.manager.subscribe()).await?;
+        if self.asking.stranger {
+            return self.looks().await;
+        }
+        let mut signals = self.signals().await.map_err(|error| self.failure(error))?;
+        self.ask::<_, ()>("Subscribe", &()).await?;
         // Taken in as they come: a full queue of signals would hold up the answers behind them.
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -377,5 +469,47 @@ impl From<ConfigurationRow> for ConfigInfo {
 impl From<ResultRow> for Outcome {
     fn from(row: ResultRow) -> Self {
         Self { name: ProcessName::new(row.group, row.name), code: row.code, text: row.text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, state: ProcessState, pid: u32) -> ProcessRow {
+        ProcessRow {
+            group: name.to_owned(),
+            name: name.to_owned(),
+            state: state.code(),
+            description: String::new(),
+            pid,
+            start: 0,
+            stop: 0,
+            exit_status: 0,
+            spawn_error: String::new(),
+            path: zbus::ObjectPath::from_static_str_unchecked("/").into(),
+        }
+    }
+
+    #[test]
+    fn looks_see_what_signals_would_have_told() {
+        use ProcessState::{Running, Stopped};
+        let first = vec![row("a", Running, 1), row("b", Running, 2), row("c", Running, 3)];
+        let first = states(first);
+        let change = |name: &str, to| StateChange { name: ProcessName::new(name, name), to };
+        // `a` stopped, `b` ended and runs again, `c` is no more, and `d` is new.
+        let second = vec![row("a", Stopped, 0), row("b", Running, 9), row("d", Stopped, 0)];
+        let second = states(second);
+        assert_eq!(
+            differences(&first, &second),
+            [
+                change("b", None),
+                change("c", None),
+                change("a", Some(Stopped)),
+                change("b", Some(Running)),
+                change("d", Some(Stopped)),
+            ]
+        );
+        assert_eq!(differences(&second, &second), []);
     }
 }

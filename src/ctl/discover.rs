@@ -9,8 +9,9 @@ use std::time::Duration;
 use zbus::fdo;
 use zbus::proxy::CacheProperties;
 
+use super::agent::Agent;
 use super::args::split_scheme;
-use super::bus::{BusClient, PATIENCE};
+use super::bus::{Asking, BusClient, PATIENCE};
 use super::client::Client;
 use super::unreachable::{Attempt, Reason, Unreachable};
 use super::xmlrpc;
@@ -26,6 +27,7 @@ const BUS_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Connector {
     settings: CtlSettings,
     explicit: RefCell<Option<String>>,
+    agent: Agent,
 }
 
 /// A place where a daemon may be.
@@ -38,10 +40,11 @@ enum Place {
 }
 
 impl Connector {
-    /// Looks by these settings; `explicit` is the URL of `-s`, which wins over all of them.
+    /// Looks by these settings; `explicit` is the URL of `-s`, which wins over all of them. The
+    /// agent asks for a password where the system bus needs one.
     #[must_use]
-    pub fn new(settings: CtlSettings, explicit: Option<String>) -> Self {
-        Self { settings, explicit: RefCell::new(explicit) }
+    pub fn new(settings: CtlSettings, explicit: Option<String>, agent: Agent) -> Self {
+        Self { settings, explicit: RefCell::new(explicit), agent }
     }
 
     /// What supervisorctl needs of the configuration.
@@ -62,7 +65,7 @@ impl Connector {
     pub async fn connect(&self) -> Result<Rc<dyn Client>, Unreachable> {
         let mut attempts = Vec::new();
         for place in self.places() {
-            match place.connect().await {
+            match place.connect(&self.agent).await {
                 Ok(client) => return Ok(client),
                 Err(attempt) => attempts.push(attempt),
             }
@@ -129,40 +132,52 @@ impl Place {
         }
     }
 
-    async fn connect(&self) -> Result<Rc<dyn Client>, Attempt> {
-        // A bus that nobody asked for must not hold up what comes after it.
-        let patience = match self {
-            Self::System { config_file: Some(_) } => BUS_PATIENCE,
-            _ => PATIENCE,
-        };
-        let connected = tokio::time::timeout(patience, self.try_connect()).await;
-        connected
-            .unwrap_or_else(|_| Err((Reason::timed_out(), "it does not answer".into())))
-            .map_err(|(reason, note)| {
-                let occupied = match self {
-                    Self::Peer(_) => !matches!(reason, Reason::NoFile | Reason::Refused),
-                    _ => reason == Reason::Denied,
-                };
-                Attempt { url: self.url(), reason, note, occupied }
-            })
+    async fn connect(&self, agent: &Agent) -> Result<Rc<dyn Client>, Attempt> {
+        self.try_connect(agent).await.map_err(|(reason, note)| {
+            let occupied = match self {
+                Self::Peer(_) => !matches!(reason, Reason::NoFile | Reason::Refused),
+                _ => reason == Reason::Denied,
+            };
+            Attempt { url: self.url(), reason, note, occupied }
+        })
     }
 
-    async fn try_connect(&self) -> Result<Rc<dyn Client>, (Reason, String)> {
+    async fn try_connect(&self, agent: &Agent) -> Result<Rc<dyn Client>, (Reason, String)> {
         match self {
             Self::Peer(path) => {
-                let connection = proxy::connect_p2p(path).await.map_err(Reason::of_zbus)?;
-                let manager = proxy::manager(&connection).await.map_err(Reason::of_zbus)?;
-                Ok(Rc::new(BusClient::new(self.url(), manager)))
+                let manager = async {
+                    let connection = proxy::connect_p2p(path).await.map_err(Reason::of_zbus)?;
+                    proxy::manager(&connection).await.map_err(Reason::of_zbus)
+                };
+                let manager = within(PATIENCE, manager).await?;
+                Ok(Rc::new(BusClient::new(self.url(), manager, Asking::default())))
             }
             Self::System { config_file } => {
-                let connection = zbus::Connection::system().await.map_err(Reason::of_bus)?;
-                self.on_bus(&connection, config_file.as_deref()).await
+                // A bus that nobody asked for must not hold up what comes after it.
+                let patience = if config_file.is_some() { BUS_PATIENCE } else { PATIENCE };
+                let manager = async {
+                    on_bus(zbus::Connection::system().await.map_err(Reason::of_bus)?).await
+                };
+                let manager = within(patience, manager).await?;
+                let stranger = !nix::unistd::geteuid().is_root();
+                if stranger {
+                    agent.start().await;
+                }
+                let asking = Asking { password: agent.is_allowed(), stranger };
+                let client = BusClient::new(self.url(), manager, asking);
+                if let Some(ours) = config_file {
+                    runs(&client, ours).await?;
+                }
+                Ok(Rc::new(client))
             }
             Self::Session => {
-                let connection = zbus::Connection::session().await.map_err(Reason::of_bus)?;
-                self.on_bus(&connection, None).await
+                let manager = async {
+                    on_bus(zbus::Connection::session().await.map_err(Reason::of_bus)?).await
+                };
+                let manager = within(PATIENCE, manager).await?;
+                Ok(Rc::new(BusClient::new(self.url(), manager, Asking::default())))
             }
-            Self::XmlRpc(url) => Err(xmlrpc::probe(url).await),
+            Self::XmlRpc(url) => within(PATIENCE, async { Err(xmlrpc::probe(url).await) }).await,
             Self::Unknown(url) => Err((
                 Reason::Other {
                     class: "<class 'ValueError'>".into(),
@@ -172,42 +187,48 @@ impl Place {
             )),
         }
     }
+}
 
-    /// The daemon that owns the name on a bus. It is asked for under its unique name, so that
-    /// the bus never starts one for us.
-    async fn on_bus(
-        &self,
-        connection: &zbus::Connection,
-        config_file: Option<&Path>,
-    ) -> Result<Rc<dyn Client>, (Reason, String)> {
-        let bus = fdo::DBusProxy::builder(connection)
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await
-            .map_err(Reason::of_zbus)?;
-        let name = zbus::names::BusName::try_from(BUS_NAME).map_err(Reason::of_zbus)?;
-        let owner = bus.get_name_owner(name).await.map_err(|error| match error {
-            fdo::Error::NameHasNoOwner(_) => {
-                (Reason::Refused, format!("nobody owns the name {BUS_NAME}"))
-            }
-            other => Reason::of_zbus(other.into()),
-        })?;
-        let manager = ManagerProxy::builder(connection)
-            .destination(owner)
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await
-            .map_err(Reason::of_zbus)?;
-        let client = BusClient::new(self.url(), manager);
-        if let Some(ours) = config_file {
-            let facts = client.facts().await.map_err(Reason::of_call)?;
-            if !same_file(ours, Path::new(&facts.configuration_file)) {
-                let note = format!("the supervisord there runs {}", facts.configuration_file);
-                return Err((Reason::Refused, note));
-            }
+/// What comes in time.
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, (Reason, String)>>,
+) -> Result<T, (Reason, String)> {
+    let done = tokio::time::timeout(patience, work).await;
+    done.unwrap_or_else(|_| Err((Reason::timed_out(), "it does not answer".into())))
+}
+
+/// The daemon that owns the name on a bus. It is asked for under its unique name, so that the bus
+/// never starts one for us.
+async fn on_bus(connection: zbus::Connection) -> Result<ManagerProxy<'static>, (Reason, String)> {
+    let bus = fdo::DBusProxy::builder(&connection)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .map_err(Reason::of_zbus)?;
+    let name = zbus::names::BusName::try_from(BUS_NAME).map_err(Reason::of_zbus)?;
+    let owner = bus.get_name_owner(name).await.map_err(|error| match error {
+        fdo::Error::NameHasNoOwner(_) => {
+            (Reason::Refused, format!("nobody owns the name {BUS_NAME}"))
         }
-        Ok(Rc::new(client))
+        other => Reason::of_zbus(other.into()),
+    })?;
+    ManagerProxy::builder(&connection)
+        .destination(owner)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .map_err(Reason::of_zbus)
+}
+
+/// Fails for a daemon that runs another configuration.
+async fn runs(client: &BusClient, ours: &Path) -> Result<(), (Reason, String)> {
+    let facts = client.facts().await.map_err(Reason::of_call)?;
+    if same_file(ours, Path::new(&facts.configuration_file)) {
+        return Ok(());
     }
+    let note = format!("the supervisord there runs {}", facts.configuration_file);
+    Err((Reason::Refused, note))
 }
 
 /// The path in `unix:path=…`.

@@ -1,9 +1,10 @@
 //! `supervisorctl`, the command line client: finds the daemon, asks it, prints the answer.
 //!
 //! [`args`] reads the command line, [`discover`] finds the daemon, [`client`] is what it can be
-//! asked (over D-Bus: [`bus`]), [`commands`] are the actions and [`shell`] the interactive loop.
+//! asked (over D-Bus: [`bus`], with [`agent`] for passwords), [`commands`] are the actions and [`shell`] the interactive loop.
 //! What is printed is in [`render`].
 
+pub mod agent;
 pub mod args;
 pub mod bus;
 pub mod client;
@@ -23,6 +24,7 @@ use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use agent::Agent;
 use args::{Arguments, Early};
 use discover::Connector;
 use render::exit;
@@ -82,7 +84,8 @@ fn config_errors(program: &str, errors: &ConfigErrors) -> ExitCode {
 fn run(arguments: Arguments, settings: CtlSettings) -> io::Result<u8> {
     let runtime =
         Rc::new(tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?);
-    let connector = Rc::new(Connector::new(settings, arguments.serverurl));
+    let agent = Agent::new(!arguments.no_ask_password);
+    let connector = Rc::new(Connector::new(settings, arguments.serverurl, agent));
     let shell = arguments.action.is_empty();
     let mut session = Session::new(connector.clone(), shell || arguments.interactive);
     if shell {

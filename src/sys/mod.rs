@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod clock;
+pub mod companion;
 pub mod daemonize;
 pub mod host;
 pub mod inherited;

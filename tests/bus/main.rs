@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod authority;
 mod broker;
 mod calls;
 mod daemon;

@@ -1,7 +1,6 @@
 //! How supervisorctl finds its daemon where there is a bus.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::broker::Broker;
@@ -13,15 +12,15 @@ const PROGRAMS: &str = "[supervisorctl]\nserverurl=unix://%(here)s/s.sock\n\
                         [program:web]\nstartsecs=0\n\
                         command=/bin/sh -c 'echo hello; exec sleep 1000'\n";
 
-struct World {
-    broker: Broker,
-    scratch: Scratch,
-    daemon: Daemon,
+pub struct World {
+    pub broker: Broker,
+    pub scratch: Scratch,
+    pub daemon: Daemon,
 }
 
 impl World {
     /// A daemon on a bus, without a socket of its own.
-    fn start() -> Self {
+    pub fn start() -> Self {
         let broker = Broker::start();
         let scratch = Scratch::new();
         let config = scratch.write("supervisord.conf", format!("{HEAD}{PROGRAMS}"));
@@ -44,7 +43,7 @@ impl World {
         ctl
     }
 
-    fn ctl(&self, args: &[&str]) -> Output {
+    pub fn ctl(&self, args: &[&str]) -> Output {
         run(&mut self.command(&self.scratch.join("supervisord.conf"), args))
     }
 }
@@ -91,15 +90,20 @@ fn a_bus_without_a_daemon_is_told() {
     assert!(output.stderr.contains("nobody owns the name org.supervisord.Supervisor1"));
 }
 
+/// supervisorctl where other users can run it.
+pub fn for_everybody(programs: &Scratch) -> PathBuf {
+    let copy = programs.join("supervisorctl");
+    std::fs::copy(SUPERVISORCTL, &copy).unwrap();
+    copy
+}
+
 #[test]
 fn a_user_without_rights_is_told_so() {
     crate::support::require_root();
     let world = World::start();
     let config = world.scratch.join("supervisord.conf");
-    let programs = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(programs.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let copy = programs.path().join("supervisorctl");
-    std::fs::copy(SUPERVISORCTL, &copy).unwrap();
+    let programs = Scratch::new();
+    let copy = for_everybody(&programs);
     for args in [&["status"][..], &["-s", "dbus:system", "stop", "web"], &["reread"]] {
         let mut ctl = command("setpriv", world.scratch.path());
         ctl.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy);

@@ -1,5 +1,7 @@
 //! The real supervisorctl against a daemon made of a script.
 
+#[path = "../bus/authority.rs"]
+mod authority;
 #[path = "../bus/broker.rs"]
 // A part of it is used here.
 #[allow(dead_code)]
@@ -12,6 +14,7 @@ mod fake;
 mod flags;
 mod foreground;
 mod logs;
+mod polkit;
 mod real;
 mod run;
 mod server;
