@@ -118,10 +118,12 @@ fn zsh_flag(arg: &Arg) -> String {
         (Some("serverurl"), _) => ":URL:->url",
         _ => ":value: ",
     };
+    // Braces around one word are no braces to a shell.
+    let all = spelled.join(",");
+    let all = if spelled.len() > 1 { format!("{{{all}}}") } else { all };
     format!(
-        "        '({})'{{{}}}'[{}]{value}' \\",
+        "        '({})'{all}'[{}]{value}' \\",
         spelled.join(" "),
-        spelled.join(","),
         zsh_quoted(&help(arg).replace(':', "\\:"))
     )
 }
