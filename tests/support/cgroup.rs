@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use super::daemon::{SUPERVISORD, command};
 use super::scratch::Scratch;
@@ -72,11 +73,15 @@ impl Delegated {
 
 impl Drop for Delegated {
     fn drop(&mut self) {
-        // Whatever a failed test left running.
+        // What is left runs no more when it was killed, and its cgroups are empty a moment later.
         let _ = fs::write(self.join("cgroup.kill"), "1");
-        for name in self.names() {
-            let _ = fs::remove_dir(self.join(&name));
+        let began = Instant::now();
+        while self.dir.exists() && began.elapsed() < super::PATIENCE {
+            for name in self.names() {
+                let _ = fs::remove_dir(self.join(&name));
+            }
+            let _ = fs::remove_dir(&self.dir);
+            std::thread::yield_now();
         }
-        let _ = fs::remove_dir(&self.dir);
     }
 }

@@ -134,8 +134,10 @@ impl Ground {
 impl Drop for Ground {
     fn drop(&mut self) {
         let _ = fs::write(self.home.join("cgroup.procs"), "0");
-        let _ = fs::remove_dir(self.dir.join(OWN));
-        let _ = fs::remove_dir(&self.dir);
+        while !std::thread::panicking() && self.dir.exists() {
+            let _ = fs::remove_dir(self.dir.join(OWN));
+            let _ = fs::remove_dir(&self.dir);
+        }
     }
 }
 
