@@ -16,6 +16,8 @@ use crate::model::text::repr;
 const SHOWN: usize = 200;
 /// The arguments that are told. What goes to a program's stdin is nobody's business.
 const TOLD: [&str; 5] = ["group", "name", "signal", "type", "channel"];
+/// How many names of a list the log tells.
+const LISTED: usize = 8;
 
 /// What polkit's dialog says of a call; polkit puts the details in.
 const PROCESS: &str =
@@ -60,6 +62,9 @@ impl About {
                 about.tell("of", &name.to_string());
             }
         }
+        if method.input.starts_with("as") {
+            about.tell_list(method.names.first().copied().unwrap_or_default(), message);
+        }
         for (name, value) in method.names.iter().zip(texts(method, message)) {
             if TOLD.contains(name) {
                 about.tell(name, &value);
@@ -86,6 +91,18 @@ impl About {
 
     fn tell(&mut self, what: &str, value: &str) {
         let _ = write!(self.line, " {what} {}", shown(value));
+    }
+
+    /// Tells the first argument, a list of names.
+    fn tell_list(&mut self, what: &str, message: &Message) {
+        let body = message.body();
+        // What cannot be read is refused when the arguments are.
+        let Ok(names) = body.deserialize_ignore_signature::<Vec<&str>>() else { return };
+        let told: Vec<_> = names.iter().take(LISTED).map(|name| shown(name)).collect();
+        let _ = write!(self.line, " {what} [{}]", told.join(", "));
+        if names.len() > LISTED {
+            let _ = write!(self.line, " and {} more", names.len() - LISTED);
+        }
     }
 
     /// For polkit. A call about everything has neither `group` nor `process`.
@@ -193,6 +210,18 @@ mod tests {
         assert_eq!(details(&group), [("group", "g"), ("method", "UpdateGroup")]);
         let all = about(&Object::Manager, MANAGER, "StopAll", &Options::new());
         assert_eq!(details(&all), [("method", "StopAll")]);
+    }
+
+    #[test]
+    fn a_list_of_names_is_told_in_part() {
+        let update = |names: Vec<String>| {
+            about(&Object::Manager, MANAGER, "Update", &(names, Options::new()))
+        };
+        let two = update(vec!["web".to_owned(), "a\nb".to_owned()]);
+        assert_eq!(two.line(), "Manager.Update groups [web, 'a\\nb']");
+        assert_eq!(details(&two), [("method", "Update")]);
+        let many = update((0..100).map(|number| number.to_string()).collect());
+        assert_eq!(many.line(), "Manager.Update groups [0, 1, 2, 3, 4, 5, 6, 7] and 92 more");
     }
 
     #[test]
