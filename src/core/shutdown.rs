@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, ExitKind};
+use super::key::ProcKey;
 use super::supervisor::Supervisor;
 use super::turn::Turn;
 use crate::model::message::{Field, Kind};
 use crate::model::record::{Level, Record};
 use crate::model::signal::Signal;
-use crate::model::state::DaemonState;
+use crate::model::state::{DaemonState, ProcessState};
 use crate::model::time::Mono;
 
 /// How often the log says what is waited for (C-150).
@@ -31,6 +32,15 @@ pub struct Shutdown {
 }
 
 impl Supervisor {
+    /// The processes that were told to stop, and when each gets SIGKILL.
+    #[must_use]
+    pub fn stops(&self) -> Vec<(ProcKey, Mono)> {
+        let stopping = |key: &ProcKey| {
+            self.processes.get(key).is_some_and(|p| p.state() == ProcessState::Stopping)
+        };
+        self.deadlines.iter().filter(|(_, key)| stopping(key)).map(|&(at, key)| (key, at)).collect()
+    }
+
     /// A signal to the daemon itself (C-139 to C-146).
     pub(super) fn os_signal(&mut self, signal: Signal, turn: &mut Turn) {
         match signal {

@@ -22,7 +22,7 @@ use crate::model::name::ProcessName;
 use crate::model::record::Level;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::GroupSpec;
-use crate::model::state::{DaemonState, ProcessState};
+use crate::model::state::DaemonState;
 use crate::model::time::{Mono, Now};
 
 /// What the core must know of the daemon.
@@ -57,7 +57,7 @@ pub struct Supervisor {
     #[serde(with = "pairs")]
     pub(super) by_name: BTreeMap<ProcessName, ProcKey>,
     by_pid: HashMap<i32, ProcKey>,
-    deadlines: BTreeSet<(Mono, ProcKey)>,
+    pub(super) deadlines: BTreeSet<(Mono, ProcKey)>,
     pub(super) waiters: Waiters,
     pub(super) shutdown: Option<Shutdown>,
     pub(super) autos: AutoNames,
@@ -127,15 +127,6 @@ impl Supervisor {
         let process = self.deadlines.first().map(|&(at, _)| at);
         let report = self.shutdown.as_ref().map(|shutdown| shutdown.report_at);
         [process, self.waiters.deadline(), report].into_iter().flatten().min()
-    }
-
-    /// The processes that were told to stop, and when each gets SIGKILL.
-    #[must_use]
-    pub fn stops(&self) -> Vec<(ProcKey, Mono)> {
-        let stopping = |key: &ProcKey| {
-            self.processes.get(key).is_some_and(|p| p.state() == ProcessState::Stopping)
-        };
-        self.deadlines.iter().filter(|(_, key)| stopping(key)).map(|&(at, key)| (key, at)).collect()
     }
 
     /// The state of the daemon.

@@ -5,6 +5,7 @@
 //! the socket of the bus stay (C-390).
 
 pub mod args;
+mod error;
 mod incarnation;
 mod startup;
 
@@ -15,7 +16,7 @@ use crate::config::flags::{self, Invocation};
 use crate::sys::host::RealHost;
 use crate::systemd::listen;
 use crate::systemd::notify::Manager;
-use startup::StartError;
+use error::StartError;
 
 /// The entry of `supervisord`: exit code 0 after a shutdown, 2 for a usage error, 1 when it
 /// could not start for another reason (C-120).

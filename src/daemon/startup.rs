@@ -2,15 +2,13 @@
 //! that a person has to mend comes before the daemon goes to the background, and before it
 //! touches anything of an instance that runs already.
 
-use std::error::Error;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use nix::errno::Errno;
 use nix::sys::resource::rlim_t;
 use nix::unistd::geteuid;
 
+use super::error::{StartError, refused, usage};
 use super::incarnation::{self, Parts};
 use crate::config::settings::{Access, HttpAddress, MainLog, Settings};
 use crate::config::{self, Host, Overrides};
@@ -33,55 +31,6 @@ use crate::systemd::journal;
 use crate::systemd::link::Link;
 use crate::systemd::listen::{Activated, Handed};
 use crate::systemd::notify::Manager;
-
-/// Why the daemon did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// Arguments or configuration: exit code 2 (C-119).
-    Usage(String),
-    /// Another one runs already: exit code 2 (C-119).
-    Running(String),
-    /// The system refused something: exit code 1.
-    System(String, Errno),
-    /// Something else: exit code 1.
-    Failed(String),
-}
-
-impl StartError {
-    /// What a person is told.
-    pub fn text(&self) -> &str {
-        let (Self::Usage(text) | Self::Running(text) | Self::System(text, _) | Self::Failed(text)) =
-            self;
-        text
-    }
-
-    /// Whether no other try would change it: something has to be mended first.
-    pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::Running(_))
-    }
-
-    /// For the service manager: the number of the error, and its name on D-Bus.
-    pub fn codes(&self) -> (Option<Errno>, &'static str) {
-        match self {
-            Self::Usage(_) => (Some(Errno::EINVAL), "org.freedesktop.DBus.Error.InvalidArgs"),
-            Self::Running(_) => {
-                (Some(Errno::EADDRINUSE), "org.freedesktop.DBus.Error.AddressInUse")
-            }
-            Self::System(_, errno) => (Some(*errno), "org.freedesktop.DBus.Error.Failed"),
-            Self::Failed(_) => (None, "org.freedesktop.DBus.Error.Failed"),
-        }
-    }
-}
-
-/// The system refused something.
-fn refused(error: &io::Error, what: &str) -> StartError {
-    let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
-    StartError::System(format!("{what}: {error}"), errno)
-}
-
-fn usage(error: &dyn Error) -> StartError {
-    StartError::Usage(error.to_string())
-}
 
 /// Reads the configuration and says what is wrong with it, or that nothing is.
 pub fn test_configuration(overrides: &Overrides) -> Result<(), StartError> {

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::effects::Effects;
 use super::handle::{Announcement, EngineHandle, Envelope};
+use super::signals::Signals;
 use super::spawner::{News, Spawner};
 use crate::config::settings::Settings;
 use crate::core::action::{Action, ExitKind, Input};
@@ -123,42 +123,6 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         let _ = done_in.send(runtime.block_on(engine.run(signals)));
     })?;
     Ok((handle, done))
-}
-
-/// The signals that mean something to the daemon.
-struct Signals {
-    child: SignalStream,
-    others: [(Signal, SignalStream); 5],
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        let listen = |number: Signal| signal(SignalKind::from_raw(number.0));
-        Ok(Self {
-            child: listen(Signal::CHLD)?,
-            others: [
-                (Signal::TERM, listen(Signal::TERM)?),
-                (Signal::INT, listen(Signal::INT)?),
-                (Signal::QUIT, listen(Signal::QUIT)?),
-                (Signal::HUP, listen(Signal::HUP)?),
-                (Signal::USR2, listen(Signal::USR2)?),
-            ],
-        })
-    }
-
-    /// The next signal.
-    async fn next(&mut self) -> Signal {
-        let Self { child, others: [term, int, quit, hup, usr2] } = self;
-        tokio::select! {
-            biased;
-            _ = child.recv() => Signal::CHLD,
-            _ = term.1.recv() => term.0,
-            _ = int.1.recv() => int.0,
-            _ = quit.1.recv() => quit.0,
-            _ = hup.1.recv() => hup.0,
-            _ = usr2.1.recv() => usr2.0,
-        }
-    }
 }
 
 struct Engine {

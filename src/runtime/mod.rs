@@ -7,5 +7,6 @@ pub mod driver;
 pub mod effects;
 pub mod handle;
 pub mod logs;
+mod signals;
 pub mod spawner;
 pub mod stdin;
