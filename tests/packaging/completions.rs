@@ -79,7 +79,7 @@ impl Stage {
 
     fn check_calls(&self) {
         let calls = self.scratch.read("calls");
-        assert!(calls.contains("-c x --serverurl dbus:system status"), "{calls}");
+        assert!(calls.contains("--no-ask-password -c x --serverurl dbus:system status"), "{calls}");
         assert!(!self.scratch.join("pwned").exists(), "a name was run as a command");
     }
 }

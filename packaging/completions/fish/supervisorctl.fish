@@ -42,8 +42,8 @@ function __supervisorctl_tail_name
     __supervisorctl_count tail 1; and string match -q -- '-*' (__supervisorctl_typed)[2]
 end
 
-# What the daemon that is meant prints for an action. Quick and quiet, and without a terminal that
-# anybody could ask for a password on.
+# What the daemon that is meant prints for an action. Quick and quiet: nobody is asked for a
+# password while typing.
 function __supervisorctl_ask
     set -l words (commandline -opc)
     set -e words[1]
@@ -66,7 +66,7 @@ function __supervisorctl_ask
                 break
         end
     end
-    setsid --wait timeout 2 supervisorctl $where $argv[1] </dev/null 2>/dev/null
+    timeout 2 supervisorctl --no-ask-password $where $argv[1] </dev/null 2>/dev/null
 end
 
 # Names of processes with their states, and GROUP:* before the first of a group of several.

@@ -1,9 +1,9 @@
 # Bash completion of supervisorctl.
 
-# What the daemon that is meant prints for an action. Quick and quiet, and without a terminal that
-# anybody could ask for a password on.
+# What the daemon that is meant prints for an action. Quick and quiet: nobody is asked for a
+# password while typing.
 _supervisorctl_ask() {
-    setsid --wait timeout 2 supervisorctl "${where[@]}" "$1" </dev/null 2>/dev/null
+    timeout 2 supervisorctl --no-ask-password "${where[@]}" "$1" </dev/null 2>/dev/null
 }
 
 # Names of processes, with GROUP:* before the first of a group of several.

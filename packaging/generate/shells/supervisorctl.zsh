@@ -1,8 +1,8 @@
 #compdef supervisorctl
 # Zsh completion of supervisorctl.
 
-# What the daemon that is meant prints for an action. Quick and quiet, and without a terminal that
-# anybody could ask for a password on.
+# What the daemon that is meant prints for an action. Quick and quiet: nobody is asked for a
+# password while typing.
 _supervisorctl_ask() {
     local -a where
     local flag value
@@ -13,7 +13,7 @@ _supervisorctl_ask() {
             where+=($flag ${value/#\~\//$HOME/})
         fi
     done
-    setsid --wait timeout 2 supervisorctl $where $1 </dev/null 2>/dev/null
+    timeout 2 supervisorctl --no-ask-password $where $1 </dev/null 2>/dev/null
 }
 
 # Names of processes, with GROUP:* before the first of a group of several, and other words.
