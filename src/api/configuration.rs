@@ -10,7 +10,9 @@ use crate::config::diff;
 use crate::config::settings::Settings;
 use crate::core::request::{Changes, Reply, Request, Scope};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::message::{Field, Kind};
 use crate::model::name::ProcessName;
+use crate::model::record::{Level, Record};
 use crate::model::spec::{GroupSpec, ProcessSpec};
 
 /// What an update does to a group.
@@ -241,7 +243,12 @@ impl Api {
     }
 
     async fn load(&self) -> Result<Settings, Fault> {
-        let cannot = |why: String| Fault::new(FaultKind::CantReread, why);
+        let cannot = |why: String| {
+            let text = format!("the configuration has errors, all stays as it is: {why}");
+            let record = Record::new(Level::Error, text).of(Kind::ConfigurationRefused);
+            self.inner.parts.logs.record(record.with(Field::Error, &why));
+            Fault::new(FaultKind::CantReread, why)
+        };
         // Closed only with the api itself.
         let _permit = self.inner.loading.acquire().await;
         let load = self.inner.parts.load.clone();

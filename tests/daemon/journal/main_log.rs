@@ -88,6 +88,19 @@ fn a_service_logs_entries_with_fields_instead_of_lines_with_times() {
     let asked = journald.expect_message("received SIGHUP indicating restart request");
     assert_eq!(asked.get("MESSAGE_ID"), "5d94436d91ac4a35b6b6b3e368ba6950");
 
+    assert!(daemon.ctl(&["reread"]).stdout.contains("CANT_REREAD"));
+    let refused = journald.expect_message("the configuration has errors, all stays as it is: ");
+    assert_eq!(refused.get("MESSAGE_ID"), "366dfb43bf354db59088daa251e07cee");
+    assert_eq!(refused.get("PRIORITY"), "3");
+
+    // Who asked for what is told, too.
+    let asked = journald.expect_message(" called Manager.StopProcess name shop:api: done");
+    assert_eq!(asked.get("MESSAGE_ID"), "d6b905a2d7344849a42938eb86624488");
+    let uid = nix::unistd::getuid();
+    assert!(facts(&asked).starts_with("ACTION=Manager.StopProcess "), "{}", facts(&asked));
+    assert_eq!(asked.get("SUPERVISOR_CLIENT_UID"), uid.to_string());
+    assert!(!asked.get("SUPERVISOR_CLIENT_PID").is_empty());
+
     let output = daemon.stop();
     assert_eq!(output.stdout, "", "nothing goes the other way too");
     let ending = journald.expect_message("received SIGTERM indicating exit request");
@@ -100,6 +113,7 @@ fn a_service_logs_entries_with_fields_instead_of_lines_with_times() {
     for entry in journald.seen() {
         let level = match entry.get("PRIORITY").as_str() {
             "2" => "CRIT",
+            "3" => "ERRO",
             "4" => "WARN",
             "6" => "INFO",
             other => panic!("priority {other}"),
