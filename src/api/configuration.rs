@@ -175,7 +175,9 @@ impl Api {
     pub async fn add_group(&self, name: &str) -> Result<(), Fault> {
         self.gate()?;
         bounds::target(name)?;
-        self.engine().ask(Request::AddGroup(name.into())).await.map(drop)
+        self.engine().ask(Request::AddGroup(name.into())).await?;
+        self.applied(Change::Added, name);
+        Ok(())
     }
 
     /// Deactivates a group that is stopped (C-299).
@@ -185,7 +187,9 @@ impl Api {
     pub async fn remove_group(&self, name: &str) -> Result<(), Fault> {
         self.gate()?;
         bounds::target(name)?;
-        self.engine().ask(Request::RemoveGroup(name.into())).await.map(drop)
+        self.engine().ask(Request::RemoveGroup(name.into())).await?;
+        self.applied(Change::Removed, name);
+        Ok(())
     }
 
     /// Makes an active group what the configuration as last read says. Only processes that are
@@ -208,7 +212,16 @@ impl Api {
         for stopped in join_all(stops).await {
             stopped?;
         }
-        self.engine().ask(Request::UpdateGroup(name.into())).await.map(drop)
+        self.engine().ask(Request::UpdateGroup(name.into())).await?;
+        self.applied(Change::Changed, name);
+        Ok(())
+    }
+
+    /// A group is now what the configuration says.
+    fn applied(&self, change: Change, group: &str) {
+        let text = format!("configuration applied: {} group {group}", change.name());
+        let record = Record::new(Level::Info, text).of(Kind::ConfigurationApplied);
+        self.inner.parts.logs.record(record.with(Field::Group, group));
     }
 
     /// The processes of a group that are configured differently now, or no more.

@@ -48,7 +48,7 @@ kinds! {
     RestartRequested = "5d94436d91ac4a35b6b6b3e368ba6950";
     /// A configuration has errors, and is not used.
     ConfigurationRefused = "366dfb43bf354db59088daa251e07cee";
-    /// A changed configuration was applied.
+    /// A group was added, changed or removed, as the configuration says.
     ConfigurationApplied = "9444a224c55748c2971620ab5f4ca73b";
     /// A client may not do what it asked for.
     AccessRefused = "9a7b8e2a70ae46b4af6e7d0e1f2859f8";

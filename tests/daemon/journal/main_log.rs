@@ -93,6 +93,13 @@ fn a_service_logs_entries_with_fields_instead_of_lines_with_times() {
     assert_eq!(refused.get("MESSAGE_ID"), "366dfb43bf354db59088daa251e07cee");
     assert_eq!(refused.get("PRIORITY"), "3");
 
+    // One without errors is applied.
+    scratch.write("supervisord.conf", format!("{HEAD}{programs}[program:new]\ncommand=/bin/cat\n"));
+    assert_eq!(daemon.ctl(&["update"]).stdout, "new: added process group\n");
+    let applied = journald.expect_message("configuration applied: added group new");
+    assert_eq!(applied.get("MESSAGE_ID"), "9444a224c55748c2971620ab5f4ca73b");
+    assert_eq!(facts(&applied), "GROUP=new");
+
     // Who asked for what is told, too.
     let asked = journald.expect_message(" called Manager.StopProcess name shop:api: done");
     assert_eq!(asked.get("MESSAGE_ID"), "d6b905a2d7344849a42938eb86624488");
