@@ -60,6 +60,11 @@ fn an_ordinary_user_is_refused_then_granted(suite: Suite) {
     let audit = "journalctl -q -o cat MESSAGE_ID=d6b905a2d7344849a42938eb86624488";
     let done = machine.ok(&format!("{audit} SUPERVISOR_CLIENT_UID={uid}"));
     assert!(!done.is_empty() && done.lines().all(|line| line.contains("mail")), "{done}");
+    machine.ok("supervisorctl stop mail");
+    machine.journal_has(
+        "MESSAGE_ID=d6b905a2d7344849a42938eb86624488 SUPERVISOR_CLIENT_UID=0",
+        "StopProcess name mail",
+    );
     let refusals = machine.ok(&format!(
         "journalctl -q -o cat MESSAGE_ID=9a7b8e2a70ae46b4af6e7d0e1f2859f8 \
          SUPERVISOR_CLIENT_UID={uid}"

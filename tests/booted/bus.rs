@@ -8,6 +8,7 @@ super::on_each_suite!(
     busctl_shows_and_calls_everything,
     introspection_is_the_contract,
     the_name_comes_back_with_the_bus,
+    a_call_starts_the_service_where_it_is_enabled,
 );
 
 const NAME: &str = "org.supervisord.Supervisor1";
@@ -119,4 +120,15 @@ fn the_name_comes_back_with_the_bus(suite: Suite) {
     assert_eq!(machine.ok("supervisorctl -s dbus:system status | grep -c RUNNING"), "3");
     assert_eq!(machine.ok("pgrep -x 'sleep|supervisord'"), pids);
     assert_eq!(machine.ok("systemctl show supervisor --value -p NRestarts"), "0");
+}
+
+fn a_call_starts_the_service_where_it_is_enabled(suite: Suite) {
+    let machine = installed(suite);
+    let ping = format!("busctl call {NAME} {ROOT} org.freedesktop.DBus.Peer Ping");
+    machine.ok("systemctl stop supervisor");
+    machine.ok(&ping);
+    machine.until("systemctl is-active supervisor");
+    machine.ok("systemctl disable --now supervisor");
+    machine.fails(&ping);
+    assert_eq!(machine.fails("systemctl is-active supervisor").stdout, "inactive\n");
 }

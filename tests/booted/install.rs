@@ -8,6 +8,7 @@ super::on_each_suite!(
     apt_leaves_a_running_service,
     polkit_is_not_needed,
     a_running_systemd_is_not_needed,
+    a_broken_configuration_is_told_and_can_be_mended,
     a_stopped_service_stays_stopped_and_a_disabled_one_disabled,
 );
 
@@ -93,6 +94,19 @@ fn a_running_systemd_is_not_needed(suite: Suite) {
         assert!(!output.stdout.to_lowercase().contains(word), "{}", output.stdout);
     }
     assert!(output.stdout.contains("\nenabled\n"), "{}", output.stdout);
+}
+
+fn a_broken_configuration_is_told_and_can_be_mended(suite: Suite) {
+    let machine = bare(suite);
+    machine.write("/etc/supervisor/conf.d/broken.conf", "[program:x]\n");
+    let said = machine.ok(&format!("apt-get -y install {DEB} 2>&1"));
+    assert!(said.contains("/etc/supervisor/conf.d/broken.conf"), "{said}");
+    // dpkg is done with it; what is left to do is the administrator's.
+    assert_eq!(machine.ok("dpkg --audit"), "");
+    assert_eq!(machine.fails("systemctl is-active supervisor").stdout, "failed\n");
+    machine.ok("echo 'command=sleep inf' >> /etc/supervisor/conf.d/broken.conf");
+    machine.ok("systemctl start supervisor");
+    machine.until("supervisorctl status x | grep RUNNING");
 }
 
 fn a_stopped_service_stays_stopped_and_a_disabled_one_disabled(suite: Suite) {
