@@ -190,7 +190,9 @@ impl Listeners {
                 Ok(socket) => self.bound.push(Bound { server: server.clone(), socket }),
                 Err(ListenError::InUse { section, address }) if is_dispensable(server) => {
                     let text = format!(
-                        "another program listens at {address}, so there is no web page;                          everything else runs (give [{section}] another port, or stop that                          program and restart supervisord)"
+                        "another program listens at {address}, so there is no web page; everything \
+                         else runs (give [{section}] another port, or stop that program and \
+                         restart supervisord)"
                     );
                     opened.notes.push(Record::new(Level::Error, text));
                 }
@@ -501,6 +503,7 @@ mod tests {
         let [note] = &opened.notes[..] else { panic!("{opened:?}") };
         assert_eq!(note.level, Level::Error);
         assert!(note.text.starts_with(&format!("another program listens at 127.0.0.1:{port}")));
+        assert!(!note.text.contains("  "), "{}", note.text);
         let served: Vec<_> = listeners.iter().map(|bound| bound.server().clone()).collect();
         assert_eq!(served, [other]);
         check(std::slice::from_ref(&page), &[]).unwrap();
