@@ -100,7 +100,7 @@ fn stopping_takes_even_a_program_that_hides_in_another_group() {
     expect_in_file(&scratch.join("a.out"), "deaf\n");
     let output = daemon.ctl(&["stop", "a"]);
     assert_eq!((output.stdout.as_str(), output.code), ("a: stopped\n", 0));
-    assert!(daemon.log().contains("killing 'a' ("), "{}", daemon.log());
+    daemon.expect_log("killing 'a' (");
 }
 
 // C-425
