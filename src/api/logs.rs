@@ -134,7 +134,9 @@ impl Api {
     /// SHUTDOWN_STATE, NO_FILE, BAD_ARGUMENTS, FAILED.
     pub async fn read_log(&self, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
         self.gate()?;
-        self.read(Log { path: self.main_log()?, channel: None }, offset, length).await
+        // As upstream, which calls its log so then (C-293).
+        let path = self.main_log().map_err(|fault| Fault::new(fault.kind, "syslog"))?;
+        self.read(Log { path, channel: None }, offset, length).await
     }
 
     /// The last bytes of the daemon's own log, as

@@ -183,13 +183,13 @@ impl Supervisor {
     }
 
     fn add_group(&mut self, name: &str, turn: &mut Turn) -> Result<Reply, Fault> {
-        if self.groups.contains_key(name) {
-            return Err(Fault::new(FaultKind::AlreadyAdded, name));
-        }
         let configured = Arc::clone(&self.configured);
         let Some(spec) = configured.iter().find(|spec| &*spec.name == name) else {
             return Err(Fault::new(FaultKind::BadName, name));
         };
+        if self.groups.contains_key(name) {
+            return Err(Fault::new(FaultKind::AlreadyAdded, name));
+        }
         for key in self.activate(spec, &BTreeMap::new(), turn) {
             self.with(key, turn, Process::autostart);
         }

@@ -77,6 +77,8 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
     let Parts { plane, inheritance, cgroups, bus, servers, loader, restart_loader, ready, link } =
         parts;
     let log = plane.handle();
+    let namespaces = settings.rpcinterfaces.iter().filter(|interface| interface.builtin);
+    let namespaces = namespaces.map(|interface| interface.namespace.clone()).collect();
     let daemon = settings.daemon;
     if !daemon.nocleanup {
         for warning in logs::clean_auto_logs(&daemon.childlogdir, &daemon.identifier) {
@@ -130,8 +132,8 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
             config_file: daemon.config_file,
         },
     });
+    let servers = serve_http(servers, api.clone(), namespaces, &log);
     let endpoints = open_endpoints(api, bus, &log);
-    let servers = serve_http(servers, &log);
     tokio::spawn(announce_front_ends(engine, endpoints.as_ref().map(Endpoints::settled)));
     let outcome = done.await.map_err(|_| "the engine ended unexpectedly".to_owned());
     let endpoints = async {
@@ -180,11 +182,15 @@ fn open_endpoints(api: Api, bus: Option<&UnixListener>, log: &LogHandle) -> Opti
 }
 
 /// Serves HTTP on the sockets that listen.
-fn serve_http(listeners: &Listeners, log: &LogHandle) -> Option<Servers> {
-    let options = {
-        let log = log.clone();
-        http::Options { log: Arc::new(move |record| log.record(record)) }
-    };
+fn serve_http(
+    listeners: &Listeners,
+    api: Api,
+    namespaces: Vec<String>,
+    log: &LogHandle,
+) -> Option<Servers> {
+    let lines = log.clone();
+    let lines = Arc::new(move |record| lines.record(record));
+    let options = http::Options { api, namespaces, log: lines };
     let complain = |error| {
         log.record(Record::new(Level::Error, format!("could not serve HTTP: {error}")));
     };

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn user_and_password_must_both_be_right() {
-        // C-324
+        // C-324, C-440
         let tried = |credentials: &str| verdict("s:e c", Some(&basic(credentials)));
         assert_eq!(tried("bob:s:e c"), Verdict::Welcome);
         for wrong in ["bob:", "bob:s:e", "bob:s:e cs:e c", "bo:s:e c", ":s:e c", "bob:S:e c", ":"] {

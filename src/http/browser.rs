@@ -85,7 +85,8 @@ fn host_of(authority: &str) -> &str {
 }
 
 /// Whether a browser sent this.
-fn is_browser(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn is_browser(headers: &HeaderMap) -> bool {
     let marks = [ORIGIN, REFERER, COOKIE, ACCEPT_LANGUAGE];
     let agent = headers.get(USER_AGENT).map_or(&[][..], |agent| agent.as_bytes());
     marks.iter().any(|mark| headers.contains_key(mark))

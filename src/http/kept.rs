@@ -5,23 +5,21 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::places::Work;
-
-/// A body, and the work it is part of.
+/// A body, and what is not given back before it is sent.
 #[derive(Debug)]
-pub struct Kept<B> {
+pub struct Kept<B, K> {
     body: B,
-    _work: Option<Work>,
+    _kept: K,
 }
 
-impl<B> Kept<B> {
-    /// The body of an answer to this piece of work.
-    pub fn new(body: B, work: Option<Work>) -> Self {
-        Self { body, _work: work }
+impl<B, K> Kept<B, K> {
+    /// This body, and this with it.
+    pub fn new(body: B, kept: K) -> Self {
+        Self { body, _kept: kept }
     }
 }
 
-impl<B: Body + Unpin> Body for Kept<B> {
+impl<B: Body + Unpin, K: Unpin> Body for Kept<B, K> {
     type Data = B::Data;
     type Error = B::Error;
 

@@ -14,6 +14,8 @@ pub mod places;
 mod routes;
 pub mod server;
 mod stall;
+mod tail;
+pub mod xmlrpc;
 
 pub use listen::{ListenError, Listeners};
 pub use server::{Options, Servers};

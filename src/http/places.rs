@@ -154,6 +154,12 @@ impl Seat {
         self.evict.notified().await;
     }
 
+    /// Whether the connection works.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.places.taken().seats.get(&self.id).is_some_and(|entry| entry.busy > 0)
+    }
+
     /// The connection works, until this is dropped: it keeps its place.
     #[must_use]
     pub fn work(self: &Arc<Self>) -> Work {

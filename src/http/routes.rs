@@ -1,13 +1,19 @@
 //! What is at which path. Whoever gets here was let in.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
+use tokio::sync::watch;
 use warp::filters::BoxedFilter;
 use warp::http::{Method, StatusCode};
+use warp::reject::{LengthRequired, PayloadTooLarge};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::page;
+use super::server::Options;
+use super::tail::Tails;
+use super::xmlrpc::{Endpoint, Rpc};
 
 /// Whether this path is for everybody on a server with a login.
 pub fn is_public(method: &Method, path: &str) -> bool {
@@ -15,21 +21,24 @@ pub fn is_public(method: &Method, path: &str) -> bool {
         && matches!(path, "/" | "/index.html" | "/ok.html")
 }
 
-/// Every route (C-323).
-pub fn all() -> BoxedFilter<(Response,)> {
+/// Every route, in upstream's order (C-323).
+pub fn all(options: &Options, stopped: &watch::Receiver<bool>) -> BoxedFilter<(Response,)> {
+    let rpc = Rpc::new(options.api.clone(), options.namespaces.clone(), Arc::clone(&options.log));
+    let rpc = Endpoint::new(rpc, Arc::clone(&options.log)).route();
+    let tails = Tails::new(options.api.clone(), stopped.clone()).route();
     let front = warp::path::end().or(warp::path!("index.html")).unify().map(page::front);
     let ok = warp::path!("ok.html").map(page::ok);
     let pages = warp::get().or(warp::head()).unify().and(front.or(ok).unify());
-    pages.recover(refused).unify().boxed()
+    rpc.or(tails).unify().or(pages).unify().recover(refused).unify().boxed()
 }
 
 /// What nobody serves: C-335 has 404 for unknown paths, and 400 for other verbs.
 async fn refused(rejection: Rejection) -> Result<Response, Infallible> {
     let status = if rejection.is_not_found() {
         StatusCode::NOT_FOUND
-    } else if rejection.find::<warp::reject::LengthRequired>().is_some() {
+    } else if rejection.find::<LengthRequired>().is_some() {
         StatusCode::LENGTH_REQUIRED
-    } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
+    } else if rejection.find::<PayloadTooLarge>().is_some() {
         StatusCode::PAYLOAD_TOO_LARGE
     } else {
         StatusCode::BAD_REQUEST

@@ -30,7 +30,9 @@ use super::kept::Kept;
 use super::listen::{Handle, Listeners};
 use super::places::{Peer, Places, Seat, Work};
 use super::stall::{self, Guarded};
+use super::xmlrpc::Held;
 use super::{page, routes};
+use crate::api::Api;
 use crate::config::settings::{Access, HttpAddress};
 use crate::model::record::{Level, Record};
 
@@ -43,19 +45,25 @@ const HEAD: Duration = Duration::from_secs(60);
 const MAX_HEAD: usize = 32 * 1024;
 /// How long to wait when the system has no descriptors left for a connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(200);
+/// How long a request that is on its way has to arrive when the server stops.
+const LEAVING: Duration = Duration::from_millis(300);
 /// After how long silence TCP asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// What the servers need.
 #[derive(Clone)]
 pub struct Options {
+    /// The use cases.
+    pub api: Api,
+    /// The namespaces of XML-RPC that upstream's interface is under (C-073).
+    pub namespaces: Vec<String>,
     /// Where lines for the daemon's log go.
     pub log: Arc<dyn Fn(Record) + Send + Sync>,
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").finish_non_exhaustive()
+        f.debug_struct("Options").field("namespaces", &self.namespaces).finish_non_exhaustive()
     }
 }
 
@@ -74,7 +82,7 @@ impl Servers {
     pub fn start(listeners: &Listeners, options: &Options) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let service = routes::all();
+        let service = routes::all(options, &stopped);
         let machine = Names::of_this_machine();
         for bound in listeners.iter() {
             let server = bound.server();
@@ -164,7 +172,7 @@ impl Site {
 }
 
 /// Comes when the server shall stop.
-async fn stopping(stopped: &mut watch::Receiver<bool>) {
+pub(super) async fn stopping(stopped: &mut watch::Receiver<bool>) {
     // That the sender is gone means the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
@@ -253,8 +261,17 @@ where
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
             }
+            // What has not got as far as a whole request by then will not be waited for.
+            () = sleep(LEAVING), if leaving && !seat.is_at_work() => return,
         }
     }
+}
+
+/// What an answer holds until it is sent: the place of its connection, and its share of memory.
+#[derive(Debug, Default)]
+struct Owed {
+    _work: Option<Work>,
+    _held: Option<Arc<Held>>,
 }
 
 /// Answers one request, whatever happens, and notes it (C-326).
@@ -262,13 +279,13 @@ async fn answer(
     site: &Site,
     seat: &Arc<Seat>,
     request: Request<Incoming>,
-) -> HyperResponse<Kept<impl Body<Data = Bytes, Error = warp::Error> + use<>>> {
+) -> HyperResponse<Kept<impl Body<Data = Bytes, Error = warp::Error> + use<>, Owed>> {
     let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
     let answered = AssertUnwindSafe(handle(site, seat, request)).catch_unwind().await;
-    let (mut response, work) = answered.unwrap_or_else(|_| {
+    let (mut response, owed) = answered.unwrap_or_else(|_| {
         let section = &site.section;
         site.log(Level::Critical, format!("[{section}] failed on {line:?}: it is a bug"));
-        (page::plain_error(StatusCode::INTERNAL_SERVER_ERROR), None)
+        (page::plain_error(StatusCode::INTERNAL_SERVER_ERROR), Owed::default())
     });
     page::harden(response.headers_mut());
     let when = Local::now().format("%d/%b/%Y:%H:%M:%S %z");
@@ -276,22 +293,20 @@ async fn answer(
     let length = response.body().size_hint().exact();
     let length = length.map_or_else(|| "-".to_owned(), |length| length.to_string());
     site.log(Level::Trace, format!("{} - - [{when}] \"{line}\" {status} {length}", seat.peer()));
-    response.map(|body| Kept::new(body, work))
+    response.map(|body| Kept::new(body, owed))
 }
 
 /// The answer, and the work it belongs to when it was let in.
-async fn handle(
-    site: &Site,
-    seat: &Arc<Seat>,
-    request: Request<Incoming>,
-) -> (Response, Option<Work>) {
+async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -> (Response, Owed) {
     if let Some(refusal) = refusal(site, seat, &request).await {
-        return (refusal, None);
+        return (refusal, Owed::default());
     }
     // What still sends its body is not at work yet.
     let work = request.body().is_end_stream().then(|| seat.work());
-    let Ok(response) = warp::service(site.service.clone()).call(request).await;
-    (response, work)
+    request.extensions_mut().insert(Arc::clone(seat));
+    let Ok(mut response) = warp::service(site.service.clone()).call(request).await;
+    let held = response.extensions_mut().remove::<Arc<Held>>();
+    (response, Owed { _work: work, _held: held })
 }
 
 /// What is wrong with a request before anybody looks at what it wants.

@@ -6,3 +6,5 @@ mod support;
 mod auth;
 mod limits;
 mod listeners;
+mod rpc;
+mod tail;

@@ -412,4 +412,58 @@ pub const DIFFERENCES: &[Difference] = &[
         row: "C-396",
         reason: "update leaves members of a changed group alone that did not change themselves",
     },
+    Difference {
+        scenario: "rpc::odd_logs",
+        label: "log of a",
+        row: "C-434",
+        reason: "a log may hold any bytes: what XML cannot carry is replaced, and the answer is none that fails",
+    },
+    Difference {
+        scenario: "rpc::odd_logs",
+        label: "log of b",
+        row: "C-435",
+        reason: "a carriage return is written so that it arrives as one",
+    },
+    Difference {
+        scenario: "rpc::logs",
+        label: "supervisor.readProcessLog(\"a\", \"x\", 3)",
+        row: "C-436",
+        reason: "a wrong type is the client's mistake and told as such",
+    },
+    Difference {
+        scenario: "rpc::process_information",
+        label: "supervisor.getProcessInfo(5)",
+        row: "C-436",
+        reason: "a wrong type is the client's mistake and told as such",
+    },
+    Difference {
+        scenario: "rpc::process_information",
+        label: "supervisor.getProcessInfo(\"\")",
+        row: "C-286",
+        reason: "an empty name leaves nothing to say behind the colon",
+    },
+    Difference {
+        scenario: "rpc::multicall",
+        label: "system.multicall(\"abc\")",
+        row: "C-322",
+        reason: "a wrong type is the client's mistake and told as such",
+    },
+    Difference {
+        scenario: "rpc::multicall",
+        label: "system.multicall([5])",
+        row: "C-322",
+        reason: "a wrong type is the client's mistake and told as such",
+    },
+    Difference {
+        scenario: "rpc::multicall",
+        label: "system.multicall([{\"methodName\": 5}])",
+        row: "C-322",
+        reason: "the same fault, without the words of a Python exception",
+    },
+    Difference {
+        scenario: "rpc::configuration",
+        label: "supervisor.reloadConfig() #4",
+        row: "C-297",
+        reason: "the place of an error has the whole path of the file, and the line",
+    },
 ];

@@ -118,7 +118,10 @@ impl Http {
     }
 
     /// Reads so many bytes, or what there is until the end.
-    fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// Nothing came for too long.
+    pub fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.ahead.len() < count && self.more()? {}
         Ok(self.ahead.drain(..count.min(self.ahead.len())).collect())
     }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::compare::compare;
-use crate::support::http::{Answer, Target, ask, get, unix};
+use crate::support::http::{Answer, Http, Target, ask, get, unix};
 use crate::support::process::run;
 use crate::world::{DAEMON, World};
 
@@ -108,4 +108,69 @@ fn sockets() {
             world.note(&format!("{name} is left"), &world.dir.join(name).exists().to_string());
         }
     });
+}
+
+/// C-323, C-327, C-328: logs as streams.
+#[test]
+fn log_streams() {
+    compare(|world| {
+        world.programs(
+            "[program:a]\ncommand=/bin/sh -c 'echo one; echo bad >&2; exec cat'\nstdout_logfile=DIR/a.out\nstderr_logfile=DIR/a.err\n\
+             [program:b]\ncommand=/bin/cat\nstdout_logfile=NONE\n[group:g]\nprograms=b\n",
+        );
+        world.start();
+        world.expect_running(&["a"]);
+        world.expect_file("a.out", "one\n");
+        world.expect_file("a.err", "bad\n");
+        let target = socket(world);
+        for path in [
+            "/logtail/nope",
+            "/logtail/g:b",
+            "/logtail/g:*",
+            "/logtail/a/nope",
+            "/logtail/a/stdout/x",
+        ] {
+            note(world, path, &get(&target, path, ""));
+        }
+        note(
+            world,
+            "posted",
+            &ask(&target, "POST /logtail/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+        );
+        note(
+            world,
+            "main posted",
+            &ask(&target, "POST /mainlogtail HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+        );
+        for (path, expected) in [
+            ("/logtail/a", "one\n"),
+            ("/logtail/a%3Aa/stdout", "one\n"),
+            ("/logtail/a/stderr", "bad\n"),
+            ("/logtailx/a", "one\n"),
+        ] {
+            let (head, text) = stream(&target, path, expected.len());
+            note(world, path, &head);
+            world.note(&format!("{path} text"), &text);
+            for name in ["content-type", "transfer-encoding", "x-accel-buffering"] {
+                world.note(&format!("{path} {name}"), head.header(name).unwrap_or("-"));
+            }
+        }
+        let (head, _) = stream(&target, "/mainlogtail", 10);
+        note(world, "main", &head);
+        for name in ["content-type", "transfer-encoding", "x-accel-buffering"] {
+            world.note(&format!("main {name}"), head.header(name).unwrap_or("-"));
+        }
+    });
+}
+
+/// The head of an endless answer, and so many bytes of it.
+fn stream(target: &Target, path: &str, bytes: usize) -> (Answer, String) {
+    let mut http = Http::connect(target).expect("it listens");
+    http.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).expect("it takes it");
+    let head = http.head().expect("it answers").expect("it does");
+    let mut text = Vec::new();
+    while text.len() < bytes {
+        text.extend(http.chunk().expect("a chunk"));
+    }
+    (head, String::from_utf8_lossy(&text).into_owned())
 }

@@ -8,6 +8,7 @@ mod flags;
 mod groups;
 mod http;
 mod logs;
+mod rpc;
 mod shell;
 mod spawning;
 mod startup;
