@@ -3,7 +3,7 @@
 //! Everything that comes in is hostile until proven otherwise: connections are bounded in number
 //! ([`places`]), in time and in size ([`server`]), whoever is on the other side is asked for a
 //! password where one is set ([`auth`]), and browsers are kept from being used by other sites
-//! ([`browser`]). Only then a request reaches the routes ([`routes`]).
+//! ([`browser`]). Only then a request reaches the routes (`routes`).
 
 pub mod auth;
 pub mod browser;
