@@ -276,7 +276,7 @@ fn states(rows: Vec<ProcessRow>) -> States {
 }
 
 /// What happened between two looks at the processes.
-fn differences(before: &States, after: &States) -> Vec<StateChange> {
+pub(super) fn differences(before: &States, after: &States) -> Vec<StateChange> {
     // One that is gone, or another one by now, was in no state in between.
     let ended = before.iter().filter(|(name, (_, pid))| {
         after.get(name).is_none_or(|(_, now)| *pid != 0 && *now != 0 && now != pid)
@@ -288,7 +288,7 @@ fn differences(before: &States, after: &States) -> Vec<StateChange> {
 }
 
 /// The states and pids of processes.
-type States = BTreeMap<ProcessName, (Option<ProcessState>, u32)>;
+pub(super) type States = BTreeMap<ProcessName, (Option<ProcessState>, u32)>;
 
 fn options() -> Options<'static> {
     Options::new()

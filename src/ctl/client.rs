@@ -103,6 +103,14 @@ pub enum CallError {
     /// This user may not do that; why not.
     #[error("permission denied: {0}")]
     Denied(String),
+    /// The server wants another user name and password, or none that we have (C-236).
+    #[error("{text}")]
+    Unauthorized {
+        /// The failure as messages show it.
+        text: String,
+        /// What the server says.
+        hint: String,
+    },
     /// No answer came: the connection broke, or the answer was not understood.
     #[error("{class}, {text}")]
     Transport {

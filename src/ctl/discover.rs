@@ -13,8 +13,9 @@ use super::agent::Agent;
 use super::args::split_scheme;
 use super::bus::{Asking, BusClient, PATIENCE};
 use super::client::Client;
+use super::http::{self, Server};
 use super::unreachable::{Attempt, Reason, Unreachable};
-use super::xmlrpc;
+use super::xmlrpc::XmlRpcClient;
 use crate::config::settings::CtlSettings;
 use crate::dbus::proxy::{self, ManagerProxy};
 use crate::dbus::types::BUS_NAME;
@@ -27,6 +28,8 @@ const BUS_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Connector {
     settings: CtlSettings,
     explicit: RefCell<Option<String>>,
+    /// User name and password for XML-RPC, when both are known (C-239).
+    credentials: RefCell<Option<(String, String)>>,
     agent: Agent,
 }
 
@@ -44,7 +47,9 @@ impl Connector {
     /// agent asks for a password where the system bus needs one.
     #[must_use]
     pub fn new(settings: CtlSettings, explicit: Option<String>, agent: Agent) -> Self {
-        Self { settings, explicit: RefCell::new(explicit), agent }
+        let credentials = settings.username.clone().zip(settings.password.clone());
+        let (explicit, credentials) = (RefCell::new(explicit), RefCell::new(credentials));
+        Self { settings, explicit, credentials, agent }
     }
 
     /// What supervisorctl needs of the configuration.
@@ -58,14 +63,21 @@ impl Connector {
         self.explicit.replace(Some(url));
     }
 
+    /// Uses this user name and password from now on (C-237).
+    pub fn authenticate(&self, username: String, password: String) {
+        self.credentials.replace(Some((username, password)));
+    }
+
     /// Connects to the first place where a daemon answers.
     ///
     /// # Errors
     /// When none does.
     pub async fn connect(&self) -> Result<Rc<dyn Client>, Unreachable> {
         let mut attempts = Vec::new();
+        let known = self.credentials.borrow().clone();
+        let credentials = known.as_ref().map(|(name, password)| (&**name, &**password));
         for place in self.places() {
-            match place.connect(&self.agent).await {
+            match place.connect(&self.agent, credentials).await {
                 Ok(client) => return Ok(client),
                 Err(attempt) => attempts.push(attempt),
             }
@@ -95,7 +107,7 @@ impl Connector {
 fn is_remote(url: &str) -> bool {
     match split_scheme(url) {
         Some((scheme, rest)) if scheme == "http" => {
-            let (host, _) = xmlrpc::host_and_port(rest);
+            let (host, _) = http::host_and_port(rest);
             let own = nix::unistd::gethostname().ok();
             let own = own.as_deref().and_then(|name| name.to_str());
             !(host.is_empty()
@@ -132,8 +144,12 @@ impl Place {
         }
     }
 
-    async fn connect(&self, agent: &Agent) -> Result<Rc<dyn Client>, Attempt> {
-        self.try_connect(agent).await.map_err(|(reason, note)| {
+    async fn connect(
+        &self,
+        agent: &Agent,
+        credentials: Option<(&str, &str)>,
+    ) -> Result<Rc<dyn Client>, Attempt> {
+        self.try_connect(agent, credentials).await.map_err(|(reason, note)| {
             let occupied = match self {
                 Self::Peer(_) => !matches!(reason, Reason::NoFile | Reason::Refused),
                 _ => reason == Reason::Denied,
@@ -142,7 +158,11 @@ impl Place {
         })
     }
 
-    async fn try_connect(&self, agent: &Agent) -> Result<Rc<dyn Client>, (Reason, String)> {
+    async fn try_connect(
+        &self,
+        agent: &Agent,
+        credentials: Option<(&str, &str)>,
+    ) -> Result<Rc<dyn Client>, (Reason, String)> {
         match self {
             Self::Peer(path) => {
                 let manager = async {
@@ -177,7 +197,13 @@ impl Place {
                 let manager = within(PATIENCE, manager).await?;
                 Ok(Rc::new(BusClient::new(self.url(), manager, Asking::default())))
             }
-            Self::XmlRpc(url) => within(PATIENCE, async { Err(xmlrpc::probe(url).await) }).await,
+            Self::XmlRpc(url) => {
+                let server = Server::new(url, credentials);
+                let listening =
+                    async { server.probe().await.map_err(|error| Reason::of_io(&error)) };
+                within(PATIENCE, listening).await?;
+                Ok(Rc::new(XmlRpcClient::new(url.clone(), server)))
+            }
             Self::Unknown(url) => Err((
                 Reason::Other {
                     class: "<class 'ValueError'>".into(),

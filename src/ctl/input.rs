@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use tokio::io::Interest;
 
 use crate::sys::watch::watch;
@@ -53,5 +54,40 @@ impl Lines {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+/// While it lives, a terminal on standard input does not show what is typed.
+pub struct Hidden {
+    before: Option<Termios>,
+}
+
+impl Hidden {
+    /// Hides what is typed. Without a terminal there is nothing to hide.
+    #[must_use]
+    pub fn new() -> Self {
+        let stdin = io::stdin();
+        let before = tcgetattr(&stdin).ok();
+        if let Some(mut silent) = before.clone() {
+            silent.local_flags.remove(LocalFlags::ECHO);
+            silent.local_flags.insert(LocalFlags::ECHONL);
+            let _ = tcsetattr(&stdin, SetArg::TCSADRAIN, &silent);
+        }
+        Self { before }
+    }
+}
+
+impl Default for Hidden {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // A terminal that is gone shows nothing either.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, before);
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod client;
 pub mod commands;
 pub mod complete;
 pub mod discover;
+mod http;
 mod input;
 mod output;
 pub mod progress;

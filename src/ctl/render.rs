@@ -166,6 +166,9 @@ pub fn call_error(error: &CallError) -> String {
             "[Errno 13] Permission denied",
             &format!("{why} (try again as root or as the user of supervisord)"),
         ),
+        CallError::Unauthorized { text, hint } => {
+            error_line("<class 'xmlrpc.client.ProtocolError'>", text, hint)
+        }
         CallError::Transport { class, text, hint } => error_line(class, text, hint),
     }
 }

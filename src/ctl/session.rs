@@ -8,12 +8,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::{CallError, Client};
 use super::discover::Connector;
-use super::input::Lines;
+use super::input::{Hidden, Lines};
 use super::output::Output;
 use super::render::{self, exit};
 use super::shell::Editor;
 use super::unreachable::{Reason, Unreachable};
 use crate::model::fault::FaultKind;
+
+/// What a server that wants a password is told of with (C-236, C-237).
+const UNAUTHORIZED: &str = "Server requires authentication";
 
 /// Why a command ended early. What upstream would show as an exception.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +192,12 @@ impl Session {
     pub fn show(&mut self, failure: Failure) -> io::Result<()> {
         self.exit = exit::GENERIC;
         match failure {
-            Failure::Call(error) => self.out.line(&render::call_error(&error)),
+            Failure::Call(error) => {
+                if matches!(error, CallError::Unauthorized { .. }) {
+                    self.out.line(UNAUTHORIZED)?;
+                }
+                self.out.line(&render::call_error(&error))
+            }
             Failure::Unreachable(error) => {
                 self.out.line(&render::unreachable(&error))?;
                 self.explain(&error)
@@ -206,6 +214,34 @@ impl Session {
             )),
             Failure::Terminal(error) => Err(error),
         }
+    }
+
+    /// Asks a person for user name and password (C-237), and uses them from then on.
+    ///
+    /// # Errors
+    /// [`Failure::NoAnswer`] at the end of the input.
+    pub async fn authenticate(&mut self) -> Result<(), Failure> {
+        self.out.line(UNAUTHORIZED)?;
+        self.out.bytes(b"Username:")?;
+        self.out.flush()?;
+        let username = self.typed().await?;
+        // Where upstream asks: not among what is printed.
+        complain("Password:");
+        let password = {
+            // What is typed is not shown, until this is dropped.
+            let _hidden = Hidden::new();
+            self.typed().await?
+        };
+        self.out.line("")?;
+        self.connector.authenticate(username, password);
+        self.disconnect().await;
+        Ok(())
+    }
+
+    /// A line that a person types; not one for the history of the shell.
+    async fn typed(&mut self) -> Result<String, Failure> {
+        let line = self.lines.next().await?.ok_or(Failure::NoAnswer)?;
+        Ok(String::from_utf8_lossy(&line).into_owned())
     }
 
     /// Asks a person; whether the answer begins with y or Y (C-275).

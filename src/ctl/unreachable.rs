@@ -113,6 +113,10 @@ impl Reason {
                 (Self::Other { class, text: fault.to_string() }, String::new())
             }
             CallError::Denied(why) => (Self::Denied, why),
+            CallError::Unauthorized { text, hint } => {
+                let class = "<class 'xmlrpc.client.ProtocolError'>".into();
+                (Self::Other { class, text }, hint)
+            }
             CallError::Transport { class, text, hint } => (Self::Other { class, text }, hint),
         }
     }

@@ -1,5 +1,6 @@
 //! No daemon, the wrong one, a stopping one, one that breaks.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -100,14 +101,29 @@ fn a_stale_socket_refuses() {
 }
 
 #[test]
-fn an_xml_rpc_server_is_recognised() {
+fn what_speaks_something_else_is_told_on_one_line() {
+    // C-234
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sock");
-    let _listener = UnixListener::bind(&path).unwrap();
-    let (_other, config) = nobody(&format!("unix://{}", path.display()));
-    let run = ctl(&config, &["version"]);
-    assert!(run.stdout.starts_with("error: ") && run.stdout.contains("only D-Bus"), "{run:?}");
-    assert_eq!((run.code, run.stdout.lines().count()), (Some(1), 1));
+    let listener = UnixListener::bind(&path).unwrap();
+    let url = format!("unix://{}", path.display());
+    for said in ["SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", ""]
+    {
+        let listener = listener.try_clone().unwrap();
+        // The first one only looks whether somebody is there.
+        let server = std::thread::spawn(move || {
+            drop(listener.accept().unwrap());
+            let (mut client, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = client.read(&mut request).unwrap();
+            client.write_all(said.as_bytes()).unwrap();
+        });
+        let (_other, config) = nobody(&url);
+        let run = ctl(&config, &["version"]);
+        assert!(run.stdout.starts_with("error: <class '"), "{run:?}");
+        assert_eq!((run.code, run.stdout.lines().count()), (Some(1), 1), "{run:?}");
+        server.join().unwrap();
+    }
 }
 
 #[test]

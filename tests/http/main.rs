@@ -4,6 +4,7 @@
 mod support;
 
 mod auth;
+mod ctl;
 mod limits;
 mod listeners;
 mod rpc;

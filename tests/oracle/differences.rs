@@ -116,7 +116,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         upstream: false,
-        pattern: r"(?m)^(error: .*?): (?:no supervisord at|supervisord is shutting down|supervisord cannot use)[^\n]*$",
+        pattern: r"(?m)^(error: .*?): (?:no supervisord at|supervisord is shutting down|supervisord cannot use|Unauthorized)[^\n]*$",
         row: "C-234",
         reason: "the end of the line says what it means instead",
         scenario: "commands::nobody_there",
@@ -189,6 +189,12 @@ pub const DIFFERENCES: &[Difference] = &[
         label: "bad owner / stderr",
         row: "C-443",
         reason: "the option is called chown, which upstream's message gets wrong",
+    },
+    Difference {
+        scenario: "clients::over_tcp",
+        label: "tail -f nope / stderr",
+        row: "C-256",
+        reason: "the reason is told too",
     },
     Difference {
         scenario: "commands::follow",

@@ -8,6 +8,7 @@ mod logs;
 mod server;
 mod status;
 
+use super::client::CallError;
 use super::session::{Failure, Session};
 use crate::ctl::render::exit;
 
@@ -25,12 +26,20 @@ pub enum Flow {
 /// # Errors
 /// When standard input or output fails.
 pub async fn execute(session: &mut Session, line: &str) -> std::io::Result<Flow> {
-    let flow = match run(session, line).await {
-        Ok(flow) => flow,
-        Err(failure) => {
-            session.show(failure)?;
-            Flow::Continue
-        }
+    let flow = loop {
+        let failure = match run(session, line).await {
+            Ok(flow) => break flow,
+            // A person is asked, and the same is tried again (C-237).
+            Err(Failure::Call(CallError::Unauthorized { .. })) if session.interactive => {
+                match session.authenticate().await {
+                    Ok(()) => continue,
+                    Err(failure) => failure,
+                }
+            }
+            Err(failure) => failure,
+        };
+        session.show(failure)?;
+        break Flow::Continue;
     };
     session.out.flush()?;
     Ok(flow)

@@ -64,14 +64,26 @@ struct Element {
     children: Vec<Element>,
 }
 
-/// Reads a call or an answer.
+/// Reads a call.
 ///
 /// # Errors
 /// It is no XML, or no XML-RPC.
 pub fn decode(text: &str) -> Result<Document, DecodeError> {
+    read(text, Tree::default())
+}
+
+/// Reads an answer: it may be longer than a call, and upstream's may have characters that XML
+/// cannot carry (C-435).
+///
+/// # Errors
+/// It is no XML, or no XML-RPC.
+pub fn decode_answer(text: &str) -> Result<Document, DecodeError> {
+    read(text, Tree { is_answer: true, ..Tree::default() })
+}
+
+fn read(text: &str, mut tree: Tree) -> Result<Document, DecodeError> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
-    let mut tree = Tree::default();
     loop {
         let event = reader.read_event().map_err(|error| DecodeError::Xml(error.to_string()))?;
         match event {
@@ -135,6 +147,7 @@ struct Tree {
     document: Document,
     elements: usize,
     has_root: bool,
+    is_answer: bool,
 }
 
 impl Tree {
@@ -151,7 +164,7 @@ impl Tree {
             return Err(malformed("there is more than one document"));
         }
         self.elements += 1;
-        if self.elements > MAX_ELEMENTS {
+        if self.elements > MAX_ELEMENTS && !self.is_answer {
             return Err(DecodeError::Limit("200000 elements"));
         }
         if self.open.len() == MAX_DEPTH {
@@ -162,7 +175,7 @@ impl Tree {
     }
 
     fn text(&mut self, text: &str) -> Result<(), DecodeError> {
-        if !text.chars().all(is_xml) {
+        if !self.is_answer && !text.chars().all(is_xml) {
             return Err(malformed("it has characters that XML cannot carry"));
         }
         let Some(element) = self.open.last_mut() else {
@@ -446,6 +459,9 @@ mod tests {
         let answer = "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n\
                       <value><boolean>1</boolean></value>\n</param>\n</params>\n</methodResponse>\n";
         assert_eq!(decode(answer).unwrap().params, Some(vec![Value::Bool(true)]));
+        let odd = answer.replace("<boolean>1</boolean>", "<string>\u{1b}[m</string>");
+        assert_eq!(decode_answer(&odd).unwrap().params, Some(vec![text("\u{1b}[m")]));
+        decode(&odd).unwrap_err();
         let fault = "<methodResponse><fault><value><struct><member><name>faultCode</name>\
                      <value><int>10</int></value></member></struct></value></fault></methodResponse>";
         let fault = decode(fault).unwrap().fault.unwrap();

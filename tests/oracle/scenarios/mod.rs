@@ -1,5 +1,6 @@
 //! The scenarios, by subject. Each names the rows it covers.
 
+mod clients;
 mod command_line;
 mod commands;
 mod config_errors;
