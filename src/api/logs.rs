@@ -134,8 +134,10 @@ impl Api {
     /// SHUTDOWN_STATE, NO_FILE, BAD_ARGUMENTS, FAILED.
     pub async fn read_log(&self, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
         self.gate()?;
-        // As upstream, which calls its log so then (C-293).
-        let path = self.main_log().map_err(|fault| Fault::new(fault.kind, "syslog"))?;
+        // Upstream calls its log so when it has no file (C-293).
+        let path = self.main_log().map_err(|fault| {
+            if fault.detail.is_empty() { Fault::new(fault.kind, "syslog") } else { fault }
+        })?;
         self.read(Log { path, channel: None }, offset, length).await
     }
 
