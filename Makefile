@@ -9,17 +9,20 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 UPSTREAM  := supervisor==4.3.0
 SUPERVISOR_UPSTREAM ?= $(CURDIR)/$(VENV)
 export SUPERVISOR_UPSTREAM
+# Tools that people use with Supervisor, which the tests run unchanged.
+SUPERVISOR_CLIENTS ?= $(CURDIR)/target/clients
+export SUPERVISOR_CLIENTS
 
 # Programs that the tests run, each as PROGRAM:DEBIAN-PACKAGE.
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
           strace:strace dbus-daemon:dbus-daemon curl:curl systemd-analyze:systemd \
           mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
-          groff:groff-base zsh:zsh fish:fish pkcheck:polkitd
+          groff:groff-base zsh:zsh fish:fish pkcheck:polkitd ps:procps
 
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
 
-.PHONY: help run test check bench fmt generated deb lintian deps deb-deps upstream nextest deny clean
+.PHONY: help run test check bench fmt generated deb lintian deps deb-deps upstream clients nextest deny clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,7 +43,7 @@ run: ## Build, and start supervisord on examples/demo.conf in the foreground
 	@echo
 	target/debug/supervisord -n -c examples/demo.conf
 
-test: deps upstream nextest deb ## Install what tests need, build the package, and run all of them
+test: deps upstream clients nextest deb ## Install what tests need, build the package, and run all of them
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) test --doc --quiet && $(CARGO) nextest run --lib --bins --tests; \
 	else \
@@ -102,6 +105,10 @@ upstream: deps
 	    echo "installing $(UPSTREAM) into $(VENV)"; \
 	    /usr/bin/python3 -m venv $(VENV) && \
 	    $(VENV)/bin/pip install --quiet --disable-pip-version-check $(UPSTREAM) 'setuptools<81'; }
+
+# Ansible, testinfra and others in another venv: they have versions of their own to agree on.
+clients: deps
+	@tests/clients/install.sh "$(SUPERVISOR_CLIENTS)"
 
 # A tool that cannot be built here is not worth failing for: cargo test does as well.
 nextest:
