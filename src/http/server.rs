@@ -247,6 +247,9 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // `Content-Type` as upstream writes it: Python's `ProtocolError.headers` compares with case.
+        // (Its `WWW-Authenticate` is `Www-Authenticate` here: hyper knows no finer rule.)
+        .title_case_headers(true)
         .header_read_timeout(HEAD)
         .max_buf_size(MAX_HEAD)
         .serve_connection(io, service);

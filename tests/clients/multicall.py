@@ -62,6 +62,7 @@ for wrong in (
 try:
     ServerProxy(sys.argv[1].replace("bob:secret@", "bob:wrong@")).supervisor.getState()
 except ProtocolError as error:
-    # Names of fields are the same in any case; this class does not know that.
-    fields = {name.lower(): value for name, value in error.headers.items()}
-    print(error.errcode, error.errmsg, fields["www-authenticate"])
+    # This class takes names of fields as they are written.
+    print(error.errcode, error.errmsg, error.headers["Content-Type"].split(";")[0],
+          [name for name in error.headers if name.lower() == "content-length"],
+          [error.headers[name] for name in error.headers if name.lower() == "www-authenticate"])
