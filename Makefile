@@ -22,7 +22,7 @@ NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
 
-.PHONY: help run test check bench fmt generated deb lintian deps deb-deps upstream clients nextest deny clean
+.PHONY: help run test check bench fuzz fmt generated deb lintian deps deb-deps upstream clients nextest deny clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,6 +59,21 @@ check: deny ## Format, lints, licences and sources of crates, documentation
 
 bench: upstream ## Measure ours beside Python Supervisor (release build)
 	$(CARGO) bench --bench compare
+
+# Each target for so many seconds. What is found new is kept in target/; the inputs in fuzz/corpus are
+# for what was once a finding, and for a start, and the tests read them too.
+FUZZ_SECONDS ?= 600
+
+fuzz: ## Feed the HTTP servers' readers random input, FUZZ_SECONDS each (600)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+	    $(CARGO) install --quiet --locked --root $(TOOLS) cargo-fuzz
+	@for target in xmlrpc http_target; do \
+	    mkdir -p target/fuzz/corpus/$$target; \
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --target-dir target/fuzz $$target \
+	        target/fuzz/corpus/$$target fuzz/corpus/$$target -- \
+	        -dict=fuzz/$$target.dict -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	        -max_len=65536 -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 fmt: ## Format the source
 	$(CARGO) fmt

@@ -7,6 +7,8 @@
 
 pub mod auth;
 pub mod browser;
+#[doc(hidden)]
+pub mod fuzzing;
 mod kept;
 pub mod listen;
 pub mod page;

@@ -107,7 +107,7 @@ impl Tails {
 }
 
 /// The process and the channel that a path names.
-fn wanted(path: &str) -> Option<(String, Channel)> {
+pub(super) fn wanted(path: &str) -> Option<(String, Channel)> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let (_, rest) = path.trim_start_matches('/').split_once('/')?;
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));

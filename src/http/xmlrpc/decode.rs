@@ -16,6 +16,8 @@ use super::value::Value;
 
 /// How deep elements may be nested.
 const MAX_DEPTH: usize = 256;
+/// How many attributes an element may have; none means anything here.
+const MAX_ATTRIBUTES: usize = 64;
 /// How many elements a document may have.
 const MAX_ELEMENTS: usize = 200_000;
 
@@ -157,7 +159,10 @@ impl Tree {
         if !is_name(tag) {
             return Err(malformed("an element has no proper name"));
         }
-        for attribute in start.attributes() {
+        for (at, attribute) in start.attributes().enumerate() {
+            if at == MAX_ATTRIBUTES {
+                return Err(DecodeError::Limit("64 attributes of one element"));
+            }
             attribute.map_err(|error| DecodeError::Xml(error.to_string()))?;
         }
         if self.open.is_empty() && std::mem::replace(&mut self.has_root, true) {
@@ -387,6 +392,18 @@ mod tests {
         ] {
             assert_eq!(value(inner), Ok(expected), "{inner}");
         }
+    }
+
+    #[test]
+    fn an_element_has_few_attributes() {
+        // Each is compared with all before it.
+        let with = |count: usize| {
+            let attributes: Vec<String> = (0..count).map(|at| format!(" a{at}='1'")).collect();
+            decode(&format!("<methodCall{}/>", attributes.concat()))
+        };
+        with(MAX_ATTRIBUTES).unwrap();
+        assert!(matches!(with(MAX_ATTRIBUTES + 1), Err(DecodeError::Limit(_))));
+        assert!(matches!(with(1_000_000), Err(DecodeError::Limit(_))));
     }
 
     #[test]
