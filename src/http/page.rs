@@ -31,6 +31,13 @@ pub fn plain_error(status: StatusCode) -> Response {
     error(status, status.canonical_reason().unwrap_or("Error"))
 }
 
+/// The same answer as the last one of its connection.
+#[must_use]
+pub fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// Nobody gets in like that (C-324). The connection ends with it.
 #[must_use]
 pub fn unauthorized(access: &Access) -> Response {
@@ -46,8 +53,7 @@ pub fn unauthorized(access: &Access) -> Response {
     let mut response = error(StatusCode::UNAUTHORIZED, message);
     let headers = response.headers_mut();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+    closing(response)
 }
 
 /// What somebody sees who opens the address in a browser. It tells nothing of what runs here.

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 use warp::filters::BoxedFilter;
+use warp::http::header::TRANSFER_ENCODING;
 use warp::http::{Request, Response as HyperResponse, StatusCode};
 use warp::reply::Response;
 
@@ -314,6 +315,11 @@ async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -
 
 /// What is wrong with a request before anybody looks at what it wants.
 async fn refusal(site: &Site, seat: &Arc<Seat>, request: &Request<Incoming>) -> Option<Response> {
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        // Nobody sends chunks to us (C-279), and a proxy in front could be of another mind about
+        // where they end: what follows them on this connection is not read.
+        return Some(page::closing(page::plain_error(StatusCode::LENGTH_REQUIRED)));
+    }
     let (method, path) = (request.method(), request.uri().path());
     if site.access == Access::Login && routes::is_public(method, path) {
         return None;

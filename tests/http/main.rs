@@ -5,6 +5,7 @@ mod support;
 
 mod auth;
 mod ctl;
+mod hostile;
 mod limits;
 mod listeners;
 mod rpc;

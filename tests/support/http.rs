@@ -1,7 +1,7 @@
 //! A small HTTP client that sends exactly what a test wants, over TCP or a unix socket.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -62,8 +62,21 @@ pub struct Http {
     ahead: Vec<u8>,
 }
 
-trait Both: Read + Write + Send {}
-impl<T: Read + Write + Send> Both for T {}
+trait Both: Read + Write + Send {
+    fn no_more(&self) -> io::Result<()>;
+}
+
+impl Both for TcpStream {
+    fn no_more(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Both for UnixStream {
+    fn no_more(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
 
 impl Http {
     /// Connects.
@@ -95,6 +108,14 @@ impl Http {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())?;
         self.stream.flush()
+    }
+
+    /// Says that no more will be sent.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub fn no_more(&self) -> io::Result<()> {
+        self.stream.no_more()
     }
 
     /// Reads some more; false at the end.
