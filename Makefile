@@ -15,7 +15,7 @@ export SUPERVISOR_CLIENTS
 
 # Programs that the tests run, each as PROGRAM:DEBIAN-PACKAGE.
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
-          strace:strace dbus-daemon:dbus-daemon curl:curl systemd-analyze:systemd \
+          strace:strace dbus-daemon:dbus-daemon curl:curl openssl:openssl systemd-analyze:systemd \
           mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
           groff:groff-base zsh:zsh fish:fish pkcheck:polkitd ps:procps
 

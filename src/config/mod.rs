@@ -26,6 +26,7 @@ mod ini;
 pub mod listener;
 mod load;
 pub mod options;
+pub mod password;
 mod path;
 mod program;
 pub(crate) mod py;

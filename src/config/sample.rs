@@ -41,8 +41,8 @@ const PARTS: [Part; 10] = [
     },
     Part {
         about: "The web page, and XML-RPC over TCP. Who can connect can run any command as the user\n\
-                of supervisord: keep it on localhost, set a password, and never open it to the\n\
-                internet, because nothing is encrypted.",
+                of supervisord: keep it on localhost, or set a password, and a certificate because\n\
+                nothing is encrypted without one.",
         kind: SectionKind::InetHttpServer,
         title: "",
         active: &[],

@@ -4,8 +4,8 @@ use super::document::{Section, Value};
 use super::options::{OptionDef, SectionKind, option};
 use super::path;
 use super::reader::{Reader, Scope};
-use super::settings::{Access, HttpAddress, HttpServer, RpcInterface};
-use super::{py, values};
+use super::settings::{Access, HttpAddress, HttpServer, RpcInterface, TlsFiles};
+use super::{password, py, values};
 use crate::model::record::Level;
 
 /// The RPC interface that is built in.
@@ -23,13 +23,13 @@ pub(crate) fn read(reader: &Reader<'_>) -> Vec<HttpServer> {
 fn inet(reader: &Reader<'_>, section: &Section) -> Option<HttpServer> {
     const PORT: &OptionDef = option!(InetHttpServer, "port");
     let scope = reader.scope(SectionKind::InetHttpServer, section);
-    let access = access(&scope);
+    let (access, tls) = (access(&scope), tls(&scope));
     if scope.given(PORT).is_none() {
         scope.wrong_section(format!("section [{}] has no port value", section.name));
     }
     let (host, port) = scope.read(PORT, values::inet_address)?;
     let address = HttpAddress::Inet { host, port };
-    Some(HttpServer { section: section.name.clone(), address, access: access? })
+    Some(HttpServer { section: section.name.clone(), address, access: access?, tls: tls.ok()? })
 }
 
 fn unix(reader: &Reader<'_>, section: &Section) -> Option<HttpServer> {
@@ -50,7 +50,41 @@ fn unix(reader: &Reader<'_>, section: &Section) -> Option<HttpServer> {
     let file = path::expand_user(host, py::strip(&file?));
     let path = path::absolute(&reader.base, &file).into();
     let address = HttpAddress::Unix { path, mode: mode.unwrap_or_default(), owner };
-    Some(HttpServer { section: section.name.clone(), address, access: access? })
+    for (key, value) in
+        section.values().filter(|(key, _)| ["tls_certificate", "tls_key"].contains(key))
+    {
+        let why = "nobody between can read what goes through a unix socket";
+        let message = format!("{key} is for [inet_http_server] only: {why}");
+        scope.wrong_value(key, value, message);
+    }
+    Some(HttpServer { section: section.name.clone(), address, access: access?, tls: None })
+}
+
+/// The files of a certificate, both or none; an error, which was told, when what says so is wrong.
+fn tls(scope: &Scope<'_>) -> Result<Option<TlsFiles>, ()> {
+    const CERTIFICATE: &OptionDef = option!(InetHttpServer, "tls_certificate");
+    const KEY: &OptionDef = option!(InetHttpServer, "tls_key");
+    let given = [CERTIFICATE, KEY].map(|option| scope.given(option).is_some());
+    if given == [false, false] {
+        return Ok(None);
+    }
+    if given != [true, true] {
+        let name = &scope.section.name;
+        scope.wrong_section(format!("section [{name}] needs both tls_certificate and tls_key"));
+        return Err(());
+    }
+    let file = |option: &'static OptionDef| {
+        let text = scope.text(option)?;
+        let text = py::strip(&text);
+        if text.is_empty() {
+            scope.wrong(option, format!("{} is no path", option.key));
+            return None;
+        }
+        let expanded = path::expand_user(scope.reader.host, text);
+        Some(path::absolute(&scope.reader.base, &expanded).into())
+    };
+    let (certificate, key) = (file(CERTIFICATE), file(KEY));
+    certificate.zip(key).map(|(certificate, key)| Some(TlsFiles { certificate, key })).ok_or(())
 }
 
 /// Who may use the server; none when what says it is wrong.
@@ -110,7 +144,19 @@ fn credentials(scope: &Scope<'_>) -> Option<(String, String)> {
             scope.section.name
         ));
     }
-    username.filter(|username| !username.is_empty()).zip(password)
+    let credentials = username.filter(|username| !username.is_empty()).zip(password)?;
+    if password::is_hash(&credentials.1) {
+        if let Err(message) = password::parse(&credentials.1) {
+            scope.wrong(PASSWORD, message);
+        }
+    } else if password::looks_foreign(&credentials.1) {
+        scope.warn(format!(
+            "the password of [{}] looks like a hash of a kind that is not known, and is taken as \
+             the password itself: argon2 and {{SHA}} are known",
+            scope.section.name
+        ));
+    }
+    Some(credentials)
 }
 
 /// What `SUPERVISOR_SERVER_URL` tells programs: the first unix server, else the last inet one,
@@ -125,7 +171,8 @@ pub fn derived_url(servers: &[HttpServer]) -> Option<String> {
         servers.iter().rev().find_map(|server| match &server.address {
             HttpAddress::Inet { host, port } => {
                 let host = if host.is_empty() { "localhost" } else { host };
-                Some(format!("http://{host}:{port}"))
+                let scheme = if server.tls.is_some() { "https" } else { "http" };
+                Some(format!("{scheme}://{host}:{port}"))
             }
             HttpAddress::Unix { .. } => None,
         })
@@ -274,6 +321,41 @@ mod tests {
         assert_eq!(error("[inet_http_server]\nport=1\npassword=u\n"), message);
         let here = error("[inet_http_server]\nport=1\nusername=u\npassword=%(here)s\n");
         assert!(here.contains("('here') which cannot be expanded"));
+    }
+
+    #[test]
+    fn a_password_may_be_an_argon2_hash() {
+        const HASH: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$\
+                            pGAgPgkJ+esPqBoW9JTt6WhwKYDSed0z8JpcGysy3V0";
+        let given = Access::Basic { username: "u".to_owned(), password: HASH.to_owned() };
+        assert_eq!(access(&format!("username=u\npassword={HASH}\n")), given);
+        assert_eq!(access(&format!("username=u\npassword = {HASH} ; a comment\n")), given);
+        let wrong = |password: &str| {
+            error(&format!("[inet_http_server]\nport=1\nusername=u\npassword={password}\n"))
+        };
+        assert!(wrong("$argon2id$v=19$m=256").contains("argon2"));
+        assert!(wrong(&HASH.replace("256", "9999999")).contains("costs too much"));
+        let foreign = load_text("[inet_http_server]\nport=1\nusername=u\npassword=$6$a$b\n");
+        let notes = foreign.unwrap().notes;
+        assert!(notes[0].text.contains("the password of [inet_http_server] looks like a hash"));
+    }
+
+    #[test]
+    fn a_certificate_has_a_key_and_only_inet_servers_have_one() {
+        let inet = |options: &str| format!("[inet_http_server]\nport=h:1\n{options}");
+        let both = servers(&inet("tls_certificate=%(here)s/tls/../c.pem\ntls_key=~/k.pem\n"));
+        let files = both[0].tls.as_ref().unwrap();
+        assert!(files.certificate.ends_with("c.pem") && files.certificate.is_absolute());
+        assert!(!files.certificate.ends_with("tls/../c.pem"), "{files:?}");
+        assert!(files.key.is_absolute());
+        assert_eq!(derived_url(&both).as_deref(), Some("https://h:1"));
+        assert_eq!(servers(&inet(""))[0].tls, None);
+        let incomplete = "section [inet_http_server] needs both tls_certificate and tls_key";
+        assert_eq!(error(&inet("tls_key=k\n")), incomplete);
+        assert_eq!(error(&inet("tls_certificate=c\n")), incomplete);
+        assert_eq!(error(&inet("tls_certificate=c\ntls_key=\n")), "tls_key is no path");
+        let unix = error("[unix_http_server]\nfile=/s\ntls_certificate=c\n");
+        assert!(unix.starts_with("tls_certificate is for [inet_http_server] only"), "{unix}");
     }
 
     #[test]

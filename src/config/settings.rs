@@ -91,6 +91,17 @@ pub struct HttpServer {
     pub address: HttpAddress,
     /// Who may use it.
     pub access: Access,
+    /// What it serves HTTPS with; none is plain HTTP. Only inet servers have it.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The files of a certificate: `tls_certificate` and `tls_key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM: the server's certificate, then those between it and the authority; absolute.
+    pub certificate: PathBuf,
+    /// PEM: its private key; absolute.
+    pub key: PathBuf,
 }
 
 /// Who may use an HTTP server: the option `auth`.

@@ -35,6 +35,10 @@ use crate::systemd::notify::Manager;
 /// Reads the configuration and says what is wrong with it, or that nothing is.
 pub fn test_configuration(overrides: &Overrides) -> Result<(), StartError> {
     let settings = load(overrides)?;
+    let certificates = listen::check_certificates(&settings.servers, &[]);
+    for warning in certificates.map_err(|error| usage(&error))? {
+        super::say(&format!("{}: {warning}\n", Level::Warn.tag()));
+    }
     for note in settings.notes.iter().filter(|note| note.level <= Level::Warn) {
         super::say(&format!("{}: {}\n", note.level.tag(), note.text));
     }
@@ -180,7 +184,7 @@ impl Prepared {
 /// is stopped for one that could not (C-415).
 fn restart_loader(loader: &Loader, pidfile: &Path, servers: &Listeners) -> Loader {
     let (loader, current) = (Arc::clone(loader), pidfile.to_owned());
-    let held = servers.addresses();
+    let (held, certificates) = (servers.addresses(), servers.certificates());
     Arc::new(move || {
         let settings = loader()?;
         check_main_log(&settings).map_err(|error| error.text().to_owned())?;
@@ -188,6 +192,8 @@ fn restart_loader(loader: &Loader, pidfile: &Path, servers: &Listeners) -> Loade
         if *pidfile != current {
             pidfile::check_free(pidfile).map_err(|error| error.to_string())?;
         }
+        listen::check_certificates(&settings.servers, &certificates)
+            .map_err(|error| error.to_string())?;
         listen::check(&settings.servers, &held).map_err(|error| error.to_string())?;
         Ok(settings)
     })

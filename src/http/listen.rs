@@ -6,12 +6,14 @@ use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::{User, geteuid};
 use thiserror::Error;
 
-use crate::config::settings::{Access, HttpAddress, HttpServer};
+use super::tls::{self, Tls, TlsError};
+use crate::config::settings::{Access, HttpAddress, HttpServer, TlsFiles};
 use crate::model::record::{Level, Record};
 use crate::sys::socket::{BindError, Listener};
 use crate::sys::tcp;
@@ -68,6 +70,9 @@ pub enum ListenError {
         /// Where.
         address: HttpAddress,
     },
+    /// Its certificate cannot be served.
+    #[error("Cannot open an HTTP server: {0}")]
+    Tls(#[from] TlsError),
     /// The system refused (C-133).
     #[error(
         "Cannot open an HTTP server: socket.error reported errno.{errno:?} ({}): [{section}] \
@@ -109,6 +114,7 @@ pub enum Handle {
 pub struct Bound {
     server: HttpServer,
     socket: Socket,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Bound {
@@ -116,6 +122,12 @@ impl Bound {
     #[must_use]
     pub fn server(&self) -> &HttpServer {
         &self.server
+    }
+
+    /// What it shakes hands with; none is plain HTTP.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 
     /// Another handle on its socket.
@@ -167,6 +179,8 @@ impl Listeners {
     /// whom the daemon becomes.
     pub fn open(&mut self, servers: &[HttpServer], account: Option<(u32, u32)>) -> Opened {
         let mut opened = Opened::default();
+        let certificates: Vec<_> =
+            self.bound.iter().filter_map(|bound| bound.tls.clone()).collect();
         let mut before = Vec::new();
         for bound in std::mem::take(&mut self.bound) {
             match bound.socket {
@@ -182,12 +196,19 @@ impl Listeners {
         // What is not wanted any more may be in the way of what is.
         opened.notes.extend(close(before));
         for (server, kept) in servers.iter().zip(kept) {
+            let tls = match certificate(server, &certificates, &mut opened.notes) {
+                Ok(tls) => tls,
+                Err(error) => {
+                    opened.errors.push(error.into());
+                    continue;
+                }
+            };
             let socket = match kept.or_else(|| self.handed_for(server, &mut opened.notes)) {
                 Some(socket) => Ok(socket),
                 None => listen_for(server, account, &mut opened.stale),
             };
             match socket {
-                Ok(socket) => self.bound.push(Bound { server: server.clone(), socket }),
+                Ok(socket) => self.bound.push(Bound { server: server.clone(), socket, tls }),
                 Err(ListenError::InUse { section, address }) if is_dispensable(server) => {
                     let text = format!(
                         "another program listens at {address}, so there is no web page; everything \
@@ -230,6 +251,13 @@ impl Listeners {
         });
         let handed = handed.chain(&self.handed).filter_map(address_of);
         ours.chain(handed).collect()
+    }
+
+    /// The files of the certificates that are served.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<TlsFiles> {
+        let certificates = self.bound.iter().filter_map(Bound::tls);
+        certificates.map(|tls| tls.files().clone()).collect()
     }
 
     /// The servers that listen.
@@ -294,6 +322,51 @@ fn is_dispensable(server: &HttpServer) -> bool {
     server.access == Access::Login && matches!(server.address, HttpAddress::Inet { .. })
 }
 
+/// The certificate of a server, or the one that was read before when the daemon, which has been
+/// root then, may not read it any more, or it went bad since it was checked.
+fn certificate(
+    server: &HttpServer,
+    before: &[Arc<Tls>],
+    notes: &mut Vec<Record>,
+) -> Result<Option<Arc<Tls>>, TlsError> {
+    let Some(files) = &server.tls else { return Ok(None) };
+    match Tls::open(&server.section, files) {
+        Ok((tls, warnings)) => {
+            notes.extend(warnings.into_iter().map(|text| Record::new(Level::Warn, text)));
+            Ok(Some(tls))
+        }
+        Err(error) => match before.iter().find(|tls| tls.files() == files) {
+            None => Err(error),
+            Some(tls) => {
+                let text = format!("{error}; the certificate that was read before is still served");
+                notes.push(Record::new(Level::Warn, text));
+                Ok(Some(Arc::clone(tls)))
+            }
+        },
+    }
+}
+
+/// Looks whether the certificates of these servers could be served, and what should be said of
+/// them. Those in `held` are served already, and need not be readable any more.
+///
+/// # Errors
+/// The first that could not.
+pub fn check_certificates(
+    servers: &[HttpServer],
+    held: &[TlsFiles],
+) -> Result<Vec<String>, ListenError> {
+    let mut warnings = Vec::new();
+    for (server, files) in servers.iter().filter_map(|server| Some((server, server.tls.as_ref()?)))
+    {
+        match tls::check(&server.section, files) {
+            Ok(said) => warnings.extend(said),
+            Err(error) if error.is_permission() && held.contains(files) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(warnings)
+}
+
 /// Looks whether these servers could listen beside, or instead of, those at `held`.
 ///
 /// # Errors
@@ -346,7 +419,7 @@ fn overlap(one: &HttpAddress, other: &HttpAddress) -> bool {
 
 fn close(bound: Vec<Bound>) -> Vec<Record> {
     let mut notes = Vec::new();
-    for Bound { server, socket } in bound {
+    for Bound { server, socket, .. } in bound {
         if let Socket::Unix(listener) = socket
             && let Err(error) = listener.remove()
         {
@@ -426,7 +499,7 @@ mod tests {
             HttpAddress::Inet { .. } => "inet_http_server",
             HttpAddress::Unix { .. } => "unix_http_server",
         };
-        HttpServer { section: section.to_owned(), address, access: Access::Open }
+        HttpServer { section: section.to_owned(), address, access: Access::Open, tls: None }
     }
 
     fn inet(port: u16) -> HttpServer {

@@ -2,7 +2,7 @@
 //!
 //! Everything that comes in is hostile until proven otherwise: connections are bounded in number
 //! ([`places`]), in time and in size ([`server`]), whoever is on the other side is asked for a
-//! password where one is set ([`auth`]), and browsers are kept from being used by other sites
+//! password where one is set ([`auth`]), over TLS where there is a certificate ([`tls`]), and browsers are kept from being used by other sites
 //! ([`browser`]). Only then a request reaches the routes (`routes`).
 
 pub mod auth;
@@ -17,6 +17,7 @@ mod routes;
 pub mod server;
 mod stall;
 mod tail;
+pub mod tls;
 pub mod xmlrpc;
 
 pub use listen::{ListenError, Listeners};

@@ -2,8 +2,8 @@
 
 use warp::Reply;
 use warp::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::Response;
@@ -54,6 +54,15 @@ pub fn unauthorized(access: &Access) -> Response {
     let headers = response.headers_mut();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     closing(response)
+}
+
+/// Too many wait for their passwords to be looked at.
+#[must_use]
+pub fn busy() -> Response {
+    let mut response =
+        error(StatusCode::SERVICE_UNAVAILABLE, "Too many logins at once, try again in a moment");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// What somebody sees who opens the address in a browser. It tells nothing of what runs here.

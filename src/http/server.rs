@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -25,12 +25,13 @@ use warp::http::header::TRANSFER_ENCODING;
 use warp::http::{Request, Response as HyperResponse, StatusCode};
 use warp::reply::Response;
 
-use super::auth::{self, Failures, Verdict};
+use super::auth::{self, Failures, Gate, Verdict};
 use super::browser::{self, Names};
 use super::kept::Kept;
 use super::listen::{Handle, Listeners};
 use super::places::{Peer, Places, Seat, Work};
 use super::stall::{self, Guarded};
+use super::tls::{self, Tls};
 use super::xmlrpc::Held;
 use super::{page, routes};
 use crate::api::Api;
@@ -94,7 +95,8 @@ impl Servers {
             };
             let site = Arc::new(Site {
                 section: server.section.clone(),
-                access: server.access.clone(),
+                tls: bound.tls().cloned(),
+                gate: Gate::new(server.access.clone()),
                 names,
                 failures: Failures::default(),
                 service: service.clone(),
@@ -130,7 +132,7 @@ enum Socket {
 
 /// A new connection.
 enum Stream {
-    Inet(tokio::net::TcpStream),
+    Inet(TcpStream),
     Unix(tokio::net::UnixStream),
 }
 
@@ -158,7 +160,8 @@ impl Socket {
 /// One server.
 struct Site {
     section: String,
-    access: Access,
+    tls: Option<Arc<Tls>>,
+    gate: Gate,
     /// How browsers may call it; none when they cannot reach it.
     names: Option<Names>,
     failures: Failures,
@@ -208,13 +211,18 @@ async fn accept(site: Arc<Site>, socket: Socket, mut stopped: watch::Receiver<bo
                 );
             }
             full = true;
-            refuse(stream);
+            if site.tls.is_none() {
+                refuse(stream);
+            }
             continue;
         };
         full = false;
         let (site, stopped) = (Arc::clone(&site), stopped.clone());
         match stream {
-            Stream::Inet(stream) => clients.spawn(serve(site, stream, seat, stopped)),
+            Stream::Inet(stream) => match site.tls.clone() {
+                Some(tls) => clients.spawn(serve_tls(tls, site, stream, seat, stopped)),
+                None => clients.spawn(serve(site, stream, seat, stopped)),
+            },
             Stream::Unix(stream) => clients.spawn(serve(site, stream, seat, stopped)),
         };
     }
@@ -233,6 +241,29 @@ fn refuse(stream: Stream) {
         Stream::Inet(mut stream) => stream.write_all(BUSY).now_or_never(),
         Stream::Unix(mut stream) => stream.write_all(BUSY).now_or_never(),
     };
+}
+
+/// Shakes hands, and serves the connection to its end. Until then it is as idle as any.
+async fn serve_tls(
+    tls: Arc<Tls>,
+    site: Arc<Site>,
+    stream: TcpStream,
+    seat: Seat,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let shaken = tokio::select! {
+        shaken = timeout(tls::HANDSHAKE, tls.accept(stream, &site.log)) => shaken,
+        () = seat.evicted() => return,
+        () = stopping(&mut stopped) => return,
+    };
+    let why = match shaken {
+        Ok(Ok(Some(stream))) => return serve(site, stream, seat, stopped).await,
+        Ok(Ok(None)) => "it came with plain HTTP, or with nothing".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it took too long".to_owned(),
+    };
+    let (section, peer) = (&site.section, seat.peer());
+    site.log(Level::Trace, format!("[{section}] no TLS with {peer}: {why}"));
 }
 
 /// Serves one connection to its end.
@@ -321,16 +352,17 @@ async fn refusal(site: &Site, seat: &Arc<Seat>, request: &Request<Incoming>) -> 
         return Some(page::closing(page::plain_error(StatusCode::LENGTH_REQUIRED)));
     }
     let (method, path) = (request.method(), request.uri().path());
-    if site.access == Access::Login && routes::is_public(method, path) {
+    if *site.gate.access() == Access::Login && routes::is_public(method, path) {
         return None;
     }
-    match auth::judge(&site.access, request.headers()) {
+    match site.gate.judge(request.headers()).await {
         Verdict::Welcome => {}
-        Verdict::Anonymous => return Some(page::unauthorized(&site.access)),
+        Verdict::Anonymous => return Some(page::unauthorized(site.gate.access())),
         Verdict::Malformed => {
             let status = StatusCode::BAD_REQUEST;
             return Some(page::error(status, "The authorization cannot be read"));
         }
+        Verdict::Busy => return Some(page::busy()),
         Verdict::Wrong => return Some(wrong_password(site, seat).await),
     }
     let why = browser::check(site.names.as_ref()?, request.headers()).err()?;
@@ -351,5 +383,5 @@ async fn wrong_password(site: &Site, seat: &Arc<Seat>) -> Response {
         );
     }
     sleep(auth::WRONG_PASSWORD).await;
-    page::unauthorized(&site.access)
+    page::unauthorized(site.gate.access())
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, HEAD, SUPERVISORD, command};
 use crate::support::http::{Answer, Http, Target, ask, get, loopback, unix};
+use crate::support::process::run;
 use crate::support::scratch::Scratch;
 
 /// A daemon with one inet server, and its address.
@@ -59,6 +60,48 @@ fn a_hashed_password_is_known() {
     let hash = "{SHA}e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4";
     let (_daemon, target) = served(&scratch, &format!("username=bob\npassword={hash}\n"));
     assert_eq!(with(&target, "/ok.html", "Basic", "Ym9iOnNlY3JldA==").status(), 200);
+}
+
+#[test]
+fn a_password_hashed_with_argon2_is_known_and_quick_the_second_time() {
+    // printf secret | argon2 somesalt -id -t 2 -k 65536 -e: the most memory that is taken
+    let scratch = Scratch::new();
+    let hash =
+        "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$yNJF2pJbh37EBw6oDO/wis71FeCjmQyRJnx2pBCp5Jk";
+    let (daemon, target) = served(&scratch, &format!("username=bob\npassword={hash}\n"));
+    assert_eq!(with(&target, "/ok.html", "Basic", "Ym9iOmh1bnRlcjI=").status(), 401);
+    assert_eq!(with(&target, "/ok.html", "Basic", "Ym9iOnNlY3JldA==").status(), 200);
+    let used = || {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).expect("it runs");
+        let (_, rest) = stat.rsplit_once(')').expect("its name");
+        let ticks = rest.split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    let before = used();
+    for _ in 0..50 {
+        assert_eq!(with(&target, "/ok.html", "Basic", "Ym9iOnNlY3JldA==").status(), 200);
+    }
+    // Fifty hashes would be seconds.
+    assert!(used() - before < 100, "ticks of 10 ms");
+    assert!(!daemon.log().contains("argon2"), "{}", daemon.log());
+}
+
+#[test]
+fn a_hash_that_nobody_can_use_is_an_error_of_the_configuration() {
+    let scratch = Scratch::new();
+    let refused = |password: &str| {
+        let section = format!("[inet_http_server]\nport=1\nusername=u\npassword={password}\n");
+        let config = scratch.write("refused.conf", format!("{HEAD}{section}"));
+        let output = run(command(SUPERVISORD, scratch.path()).arg("-n").arg("-c").arg(config));
+        assert_eq!(output.code, 2, "{output:?}");
+        output.stderr
+    };
+    let costs = refused("$argon2id$v=19$m=2097152,t=1,p=4$c29tZXNhbHQ$c29tZXNhbHRzb21lc2FsdA");
+    assert!(costs.contains("costs too much for every login (m=2097152,t=1,p=4)"), "{costs}");
+    assert!(costs.contains("password") && costs.contains("line"), "{costs}");
+    let broken = refused("$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$!!!");
+    assert!(broken.contains("cannot be read") && !broken.contains("c29t"), "{broken}");
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod limits;
 mod listeners;
 mod rpc;
 mod tail;
+mod tls;

@@ -12,9 +12,9 @@ fn about(kind: SectionKind) -> &'static str {
              such as [unix_http_server:second]."
         }
         SectionKind::InetHttpServer => {
-            "A port that serves the web page and XML-RPC. Nothing on it is encrypted: keep it on the \
-             machine, or behind a proxy that encrypts. More of them may follow, with names such as \
-             [inet_http_server:second]."
+            "A port that serves the web page and XML-RPC. Without tls_certificate nothing on it is \
+             encrypted: keep it on the machine then, or behind a proxy that encrypts. More of them \
+             may follow, with names such as [inet_http_server:second]."
         }
         SectionKind::Supervisord => "supervisord itself. This section must be there.",
         SectionKind::Supervisorctl => {

@@ -68,9 +68,14 @@ pub static OPTIONS: &[OptionDef] = &[
     entry(SERVERS, "username", Text, Unset("no authentication"), ENV, "user",
         "The user name that clients must give. Needs a password too."),
     entry(SERVERS, "password", Text, Unset("no authentication"), ENV, "123",
-        "The password that clients must give. It stands here as it is, or as {SHA} and the SHA-1 of it in hexadecimal."),
+        "The password that clients must give. It stands here as it is, or as {SHA} and the SHA-1 of it in hexadecimal, or as the argon2 hash that the command argon2 SALT -id -e prints."),
     entry(SERVERS, "auth", Text, Unset("basic with a username, else none"), ENV, "basic",
         "Who may use this server. none: everybody who can connect. basic: who gives username and password. login: who was let in on this machine; there is no password, and XML-RPC is closed. It does not count when an included file gives the server another address, or a username.").since("5.0"),
+
+    entry(INET, "tls_certificate", Path, Unset("no TLS"), HERE, "/etc/ssl/certs/host.pem",
+        "Serve HTTPS with the certificates in this PEM file. The server's own is first, then come those between it and the authority. There is no plain HTTP on this port then. The file is read again when it changes. Needs tls_key too.").since("5.0"),
+    entry(INET, "tls_key", Path, Unset("no TLS"), HERE, "/etc/ssl/private/host.key",
+        "The PEM file with the private key of tls_certificate. It has no passphrase, and may be the same file. Where supervisord gives root up, it is read before that, and again when it changes if the user may read it.").since("5.0"),
 
     // The daemon.
     entry(DAEMON, "logfile", FilePath, Value("supervisord.log"), HERE, "/tmp/supervisord.log",
