@@ -225,11 +225,12 @@ impl Session {
         self.out.bytes(b"Username:")?;
         self.out.flush()?;
         let username = self.typed().await?;
-        // Where upstream asks: not among what is printed.
-        complain("Password:");
         let password = {
-            // What is typed is not shown, until this is dropped.
+            // What is typed is not shown, until this is dropped; from before the question on,
+            // because an answer may follow it at once.
             let _hidden = Hidden::new();
+            // Where upstream asks: not among what is printed.
+            complain("Password:");
             self.typed().await?
         };
         self.out.line("")?;
