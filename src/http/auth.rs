@@ -18,6 +18,7 @@ use tokio_rustls::rustls::crypto::ring;
 use warp::http::HeaderMap;
 use warp::http::header::AUTHORIZATION;
 
+use super::visitor::{Role, Visitor};
 use crate::config::password;
 use crate::config::settings::Access;
 
@@ -78,6 +79,16 @@ impl Gate {
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// Who comes through this gate of a server.
+    #[must_use]
+    pub fn visitor(&self, section: &str) -> Visitor {
+        let name = match &self.access {
+            Access::Basic { username, .. } => username,
+            Access::Open | Access::Login => "",
+        };
+        Visitor::new(Role::Act, name, section)
     }
 
     /// Looks at the credentials of a request. Takes the same time whatever is wrong with them.
@@ -193,7 +204,7 @@ impl Remembered {
 }
 
 /// Compares in a time that depends on the length of `given` alone.
-fn same(secret: &[u8], given: &[u8]) -> bool {
+pub(super) fn same(secret: &[u8], given: &[u8]) -> bool {
     let mut difference = u8::from(secret.len() != given.len());
     for (at, byte) in given.iter().enumerate() {
         let expected = if secret.is_empty() { 0 } else { secret[at % secret.len()] };

@@ -18,6 +18,7 @@ pub mod server;
 mod stall;
 mod tail;
 pub mod tls;
+pub mod visitor;
 pub mod xmlrpc;
 
 pub use listen::{ListenError, Listeners};

@@ -32,6 +32,7 @@ use super::listen::{Handle, Listeners};
 use super::places::{Peer, Places, Seat, Work};
 use super::stall::{self, Guarded};
 use super::tls::{self, Tls};
+use super::visitor::Visitor;
 use super::xmlrpc::Held;
 use super::{page, routes};
 use crate::api::Api;
@@ -333,8 +334,10 @@ async fn answer(
 
 /// The answer, and the work it belongs to when it was let in.
 async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -> (Response, Owed) {
-    if let Some(refusal) = refusal(site, seat, &request).await {
-        return (refusal, Owed::default());
+    match admit(site, seat, &request).await {
+        Ok(Some(visitor)) => drop(request.extensions_mut().insert(visitor)),
+        Ok(None) => {}
+        Err(refusal) => return (refusal, Owed::default()),
     }
     // What still sends its body is not at work yet.
     let work = request.body().is_end_stream().then(|| seat.work());
@@ -344,29 +347,37 @@ async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -
     (response, Owed { _work: work, _held: held })
 }
 
-/// What is wrong with a request before anybody looks at what it wants.
-async fn refusal(site: &Site, seat: &Arc<Seat>, request: &Request<Incoming>) -> Option<Response> {
+/// Who a request comes from: nobody in particular where it asks for what everybody may have.
+/// What is wrong with it otherwise, before anybody looks at what it wants.
+async fn admit(
+    site: &Site,
+    seat: &Arc<Seat>,
+    request: &Request<Incoming>,
+) -> Result<Option<Visitor>, Response> {
     if request.headers().contains_key(TRANSFER_ENCODING) {
         // Nobody sends chunks to us (C-279), and a proxy in front could be of another mind about
         // where they end: what follows them on this connection is not read.
-        return Some(page::closing(page::plain_error(StatusCode::LENGTH_REQUIRED)));
+        return Err(page::closing(page::plain_error(StatusCode::LENGTH_REQUIRED)));
     }
     let (method, path) = (request.method(), request.uri().path());
     if *site.gate.access() == Access::Login && routes::is_public(method, path) {
-        return None;
+        return Ok(None);
     }
     match site.gate.judge(request.headers()).await {
         Verdict::Welcome => {}
-        Verdict::Anonymous => return Some(page::unauthorized(site.gate.access())),
+        Verdict::Anonymous => return Err(page::unauthorized(site.gate.access())),
         Verdict::Malformed => {
             let status = StatusCode::BAD_REQUEST;
-            return Some(page::error(status, "The authorization cannot be read"));
+            return Err(page::error(status, "The authorization cannot be read"));
         }
-        Verdict::Busy => return Some(page::busy()),
-        Verdict::Wrong => return Some(wrong_password(site, seat).await),
+        Verdict::Busy => return Err(page::busy()),
+        Verdict::Wrong => return Err(wrong_password(site, seat).await),
     }
-    let why = browser::check(site.names.as_ref()?, request.headers()).err()?;
-    Some(page::error(StatusCode::FORBIDDEN, why))
+    if let Some(names) = &site.names {
+        browser::check(names, request.headers())
+            .map_err(|why| page::error(StatusCode::FORBIDDEN, why))?;
+    }
+    Ok(Some(site.gate.visitor(&site.section)))
 }
 
 /// A failed login takes its time, and is told without what was tried.
