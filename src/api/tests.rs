@@ -83,7 +83,7 @@ fn no_logs() -> LogHandle {
         level: Level::Info,
         copy_to_stdout: false,
     };
-    LogPlane::start(&plan).unwrap().handle()
+    LogPlane::start(&plan).unwrap().0.handle()
 }
 
 type Asked = Arc<Mutex<Vec<Request>>>;

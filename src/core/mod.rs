@@ -5,6 +5,7 @@
 pub mod action;
 pub mod ansi;
 pub mod auto;
+pub mod capture;
 pub mod key;
 pub mod process;
 pub mod request;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::api::{self, Api};
@@ -19,7 +20,7 @@ use crate::runtime::command::{self, Inheritance};
 use crate::runtime::driver::{self, Loader, Outcome};
 use crate::runtime::effects::Effects;
 use crate::runtime::handle::{Announcement, EngineHandle};
-use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget};
+use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget, Tapped};
 use crate::runtime::spawner::{SpawnContext, Spawner};
 use crate::sys::cgroup::Tree;
 use crate::sys::clock;
@@ -51,6 +52,8 @@ pub fn main_log_plan(settings: &Settings) -> MainLogPlan {
 pub struct Parts<'a> {
     /// The log plane, made for it.
     pub plane: LogPlane,
+    /// What it hears of the output of programs.
+    pub tapped: mpsc::UnboundedReceiver<Tapped>,
     /// What children have from the daemon.
     pub inheritance: Arc<Inheritance>,
     /// Where programs have cgroups of their own, if anywhere.
@@ -74,8 +77,18 @@ pub struct Parts<'a> {
 /// # Errors
 /// What could not be made, for people.
 pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, String> {
-    let Parts { plane, inheritance, cgroups, bus, servers, loader, restart_loader, ready, link } =
-        parts;
+    let Parts {
+        plane,
+        tapped,
+        inheritance,
+        cgroups,
+        bus,
+        servers,
+        loader,
+        restart_loader,
+        ready,
+        link,
+    } = parts;
     let log = plane.handle();
     let namespaces = settings.rpcinterfaces.iter().filter(|interface| interface.builtin);
     let namespaces = namespaces.map(|interface| interface.namespace.clone()).collect();
@@ -106,6 +119,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         supervisor: Supervisor::new(identity, settings.groups),
         spawner,
         news,
+        tapped,
         effects: Effects::new(log.clone()),
         loader: restart_loader,
         on_ready: Box::new(|| {

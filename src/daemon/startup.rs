@@ -136,13 +136,14 @@ impl Prepared {
 
         let mut restarted = false;
         loop {
-            let plane = LogPlane::start(&incarnation::main_log_plan(&settings))
+            let (plane, tapped) = LogPlane::start(&incarnation::main_log_plan(&settings))
                 .map_err(|error| refused(&error, "could not start the log"))?;
             let log = plane.handle();
             announce(&settings, std::mem::take(&mut records), &log);
             let pidfile = write_pid_file(&settings.daemon.pidfile, &log)?;
             let parts = Parts {
                 plane,
+                tapped,
                 inheritance: Arc::clone(&inheritance),
                 cgroups: cgroups.clone(),
                 bus: bus.as_ref().map(Listener::socket),

@@ -46,7 +46,7 @@ impl World {
         let (_, snapshots) = watch::channel(Arc::new(Snapshot::empty()));
         let api = Api::new(Parts {
             engine: EngineHandle::new(requests, snapshots, broadcast::Sender::new(1)),
-            logs: LogPlane::start(&plan).expect("a thread").handle(),
+            logs: LogPlane::start(&plan).expect("a thread").0.handle(),
             main_log: None,
             load: Arc::new(|| Err("there is no configuration".to_owned())),
             resolve: Arc::new(|_| Ok(())),

@@ -1,13 +1,14 @@
 //! The two output channels of a process, as the log plane knows them.
 
 use std::fs::File;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use super::logs::{ChannelKey, ChannelPlan};
+use super::logs::{ChannelKey, ChannelPlan, TapPlan};
 use crate::core::key::ProcKey;
 use crate::model::snapshot::{Channel, LogPaths};
 use crate::model::spawn::{Errno, SpawnError};
-use crate::model::spec::{LogFile, LogSpec, ProcessSpec};
+use crate::model::spec::{LogFile, LogSpec, ProcessKind, ProcessSpec};
 
 /// stdout, and stderr unless it goes where stdout goes.
 #[derive(Debug, Clone)]
@@ -23,15 +24,17 @@ impl Channels {
     #[must_use]
     pub fn new(spec: &ProcessSpec, logs: &LogPaths, strip_ansi: bool) -> Self {
         let plan = |log: &LogSpec, channel: Channel| {
+            let protocol = spec.kind == ProcessKind::EventListener && channel == Channel::Stdout;
             Arc::new(ChannelPlan {
                 name: spec.name.clone(),
                 file: logs.of(channel).cloned(),
                 auto: log.file == LogFile::Auto,
                 maxbytes: log.maxbytes,
                 backups: log.backups,
-                syslog: log.syslog,
+                syslog: log.syslog && !protocol,
                 journal: (log.file == LogFile::Journal).then(|| Arc::clone(&spec.program)),
                 strip_ansi,
+                tap: if protocol { PROTOCOL } else { tap(log) },
             })
         };
         Self {
@@ -69,6 +72,15 @@ impl Channels {
     }
 }
 
+/// What a listener says to the daemon is neither logged line by line, nor captured, nor an event
+/// of its own (C-104).
+const PROTOCOL: TapPlan = TapPlan { protocol: true, log: false, capture: None };
+
+fn tap(log: &LogSpec) -> TapPlan {
+    let capture = u64::try_from(log.capture_maxbytes).ok().and_then(NonZeroU64::new);
+    TapPlan { protocol: false, log: log.events_enabled, capture }
+}
+
 /// The opened files of the channels; none where there is none.
 #[derive(Debug, Default)]
 pub struct OpenFiles {
@@ -83,4 +95,40 @@ fn open(plan: &ChannelPlan) -> Result<Option<File>, SpawnError> {
         path: plan.file.clone().unwrap_or_default(),
         errno: Errno(error.raw_os_error().unwrap_or(0)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::testing::load_text;
+
+    fn channels(text: &str) -> Channels {
+        let settings = load_text(text).unwrap();
+        Channels::new(&settings.groups[0].processes[0], &LogPaths::default(), false)
+    }
+
+    #[test]
+    fn programs_are_tapped_as_configured() {
+        let channels = channels(
+            "[program:a]\ncommand=x\nstdout_capture_maxbytes=1KB\nstderr_events_enabled=true\n\
+             stderr_capture_maxbytes=0\n",
+        );
+        let capture = NonZeroU64::new(1024);
+        assert_eq!(channels.stdout.tap, TapPlan { capture, ..TapPlan::OFF });
+        assert_eq!(channels.stderr.unwrap().tap, TapPlan { log: true, ..TapPlan::OFF });
+    }
+
+    #[test]
+    fn of_a_listener_the_stdout_is_its_protocol_alone() {
+        // C-104
+        let channels = channels(
+            "[eventlistener:a]\ncommand=x\nevents=TICK_5\nstdout_capture_maxbytes=1KB\n\
+             stdout_events_enabled=true\nstdout_syslog=true\nstderr_capture_maxbytes=1KB\n\
+             stderr_syslog=true\n",
+        );
+        assert_eq!(channels.stdout.tap, PROTOCOL);
+        assert!(!channels.stdout.syslog);
+        let stderr = channels.stderr.unwrap();
+        assert!(stderr.syslog && stderr.tap.capture.is_some() && !stderr.tap.protocol);
+    }
 }

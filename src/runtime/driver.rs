@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::effects::Effects;
 use super::handle::{Announcement, EngineHandle, Envelope};
+use super::logs::Tapped;
 use super::signals::Signals;
 use super::spawner::{News, Spawner};
 use crate::config::settings::Settings;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub spawner: Spawner,
     /// What the spawner reports.
     pub news: mpsc::UnboundedReceiver<News>,
+    /// What the log plane hears of the output of programs.
+    pub tapped: mpsc::UnboundedReceiver<Tapped>,
     /// Carries actions out.
     pub effects: Effects,
     /// Reads the configuration for a restart.
@@ -104,6 +107,7 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         announcements,
         front_ends_up: false,
         news: parts.news,
+        tapped: parts.tapped,
         news_backlog: VecDeque::new(),
         loaded: None,
         next: None,
@@ -137,6 +141,7 @@ struct Engine {
     front_ends_up: bool,
     news: mpsc::UnboundedReceiver<News>,
     news_backlog: VecDeque<News>,
+    tapped: mpsc::UnboundedReceiver<Tapped>,
     /// The outcome of reading the configuration for a restart, while that is under way.
     loaded: Option<oneshot::Receiver<Result<Settings, String>>>,
     next: Option<Settings>,
@@ -162,6 +167,7 @@ enum Wake {
     Loaded(Box<Result<Settings, String>>),
     Announced(Announcement),
     Request(Envelope),
+    Tapped(Tapped),
     Deadline,
     Busy,
 }
@@ -188,6 +194,8 @@ impl Engine {
                 Wake::Loaded(outcome) => self.loaded(*outcome),
                 Wake::Announced(announcement) => self.announced(announcement),
                 Wake::Request(envelope) => self.request(envelope),
+                // There are no listeners that it could be passed on to.
+                Wake::Tapped(tapped) => drop(tapped),
                 Wake::Deadline => self.forget_abandoned(),
             }
             busy |= self.take_news();
@@ -224,6 +232,7 @@ impl Engine {
             )),
             Some(announcement) = self.announcements.recv() => Wake::Announced(announcement),
             Some(envelope) = self.requests.recv() => Wake::Request(envelope),
+            Some(tapped) = self.tapped.recv() => Wake::Tapped(tapped),
             () = tokio::task::yield_now(), if busy => Wake::Busy,
             () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if deadline.is_some() => {
                 Wake::Deadline

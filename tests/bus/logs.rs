@@ -14,7 +14,7 @@ use supervisor::model::name::ProcessName;
 use supervisor::model::record::{Level, Record};
 use supervisor::model::snapshot::{Channel, LogPaths};
 use supervisor::runtime::logs::{
-    ChannelKey, ChannelPlan, LogHandle, LogPlane, MainLogPlan, MainTarget, Surroundings,
+    ChannelKey, ChannelPlan, LogHandle, LogPlane, MainLogPlan, MainTarget, Surroundings, TapPlan,
 };
 use zbus::Variant;
 
@@ -42,7 +42,7 @@ impl Plane {
             journal: dir.join("none"),
             stdout_is_journal: false,
         };
-        Self { plane: LogPlane::start_in(&plan, around).unwrap(), dir: dir.to_owned() }
+        Self { plane: LogPlane::start_in(&plan, around).unwrap().0, dir: dir.to_owned() }
     }
 
     pub fn logs(&self) -> LogHandle {
@@ -73,6 +73,7 @@ impl Plane {
             syslog: false,
             journal: None,
             strip_ansi: false,
+            tap: TapPlan::OFF,
         };
         let (reader, writer) = std::io::pipe().unwrap();
         nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))

@@ -3,9 +3,10 @@
 //! nobody waits for it except who asks it a question.
 //!
 //! ```text
-//!  child --pipe--> Pipe --(strip_ansi)--+--> Sink: file, rotated; or stream
-//!                   |  paced by Pace    +--> Syslog, Journal
-//!                   +--splice---------> Sink        (a plain log in large pieces)
+//!  child --pipe--> Pipe --(capture)--(strip_ansi)--+--> Sink: file, rotated; or stream
+//!                   |  paced by Pace               +--> Syslog, Journal
+//!                   |                              +--> Tap --> the engine
+//!                   +--splice----> Sink        (a plain log in large pieces)
 //!  LogHandle --Inbox--> Plane --> MainLog --> Sink | Syslog | Journal, a copy on stdout
 //!                         +-----> Follows --> Follower (tail -f)
 //! ```
@@ -22,8 +23,10 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::SigSet;
+use tokio::sync::mpsc as async_mpsc;
 
 mod auto;
+mod deliver;
 mod follow;
 mod handle;
 mod journal;
@@ -40,6 +43,7 @@ mod sink;
 mod sinks;
 mod stream;
 mod syslog;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -50,6 +54,7 @@ pub use handle::LogHandle;
 pub use open::open_log;
 pub use plan::{ChannelKey, ChannelPlan, MainLogPlan, MainTarget};
 pub use read::{Tail, read, tail};
+pub use tap::{Permit, TapPlan, Tapped, What};
 
 use crate::core::rotate::Rotation;
 use crate::systemd::journal::{Journal, is_journal, socket_path};
@@ -101,11 +106,12 @@ pub struct LogPlane {
 
 impl LogPlane {
     /// Opens the main log and starts the thread. To be called after daemonizing: threads do not
-    /// survive a fork.
+    /// survive a fork. What is tapped of the children's output comes out of the receiver; when it
+    /// is dropped, nobody wants it.
     ///
     /// # Errors
     /// What the system says of the log file, or that it refuses a thread.
-    pub fn start(plan: &MainLogPlan) -> io::Result<Self> {
+    pub fn start(plan: &MainLogPlan) -> io::Result<(Self, async_mpsc::UnboundedReceiver<Tapped>)> {
         Self::start_in(plan, Surroundings::default())
     }
 
@@ -113,7 +119,10 @@ impl LogPlane {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn start_in(plan: &MainLogPlan, around: Surroundings) -> io::Result<Self> {
+    pub fn start_in(
+        plan: &MainLogPlan,
+        around: Surroundings,
+    ) -> io::Result<(Self, async_mpsc::UnboundedReceiver<Tapped>)> {
         let main = match &plan.target {
             MainTarget::File(path) => {
                 let rotation = Rotation::new(plan.maxbytes, plan.backups);
@@ -134,6 +143,7 @@ impl LogPlane {
             0,
             EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
         )?));
+        let (tapped_in, tapped) = async_mpsc::unbounded_channel();
         let origin = Origin {
             inbox: Arc::clone(&inbox),
             level: plan.level,
@@ -144,6 +154,7 @@ impl LogPlane {
             stderr: around.stderr.map(|stderr| Stream::new(for_ourselves(stderr))),
             syslog: Syslog::new(around.syslog),
             journal,
+            tapped: tapped_in,
         };
         let in_journal = plan.target == MainTarget::Journal;
         let handle = LogHandle { inbox, level: plan.level, in_journal };
@@ -154,7 +165,7 @@ impl LogPlane {
             move || run(origin, &inbox, &started, ending)
         })?;
         start.recv().map_err(io::Error::other)??;
-        Ok(Self { handle, thread: Some(thread), ended })
+        Ok((Self { handle, thread: Some(thread), ended }, tapped))
     }
 
     /// A handle to give away.

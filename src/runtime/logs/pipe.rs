@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -13,19 +13,15 @@ use nix::unistd::read;
 use super::handle::Attach;
 use super::journal::{PIECE, ToJournal};
 use super::lines::Lines;
-use super::main_log::MainLog;
-use super::output::Shape;
 use super::pace::{Next, Pace};
 use super::plan::{ChannelKey, ChannelPlan};
 use super::plane::Plane;
 use super::sinks::SinkId;
-use super::syslog::{LONGEST, Syslog};
-use super::text::echo;
+use super::syslog::LONGEST;
+use super::tap::Tap;
+use crate::core::action::Generation;
 use crate::core::ansi::Ansi;
-use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
-use crate::model::snapshot::Channel;
-use crate::systemd::journal::{Entry, Journal};
 
 /// Pipes of a channel that outlive their child, held open by its descendants.
 const LINGERING: usize = 4;
@@ -54,19 +50,23 @@ const DEFAULT_CAPACITY: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Pipe {
-    key: ChannelKey,
-    generation: u64,
+    pub key: ChannelKey,
+    generation: Generation,
     pid: i32,
-    plan: Arc<ChannelPlan>,
+    pub plan: Arc<ChannelPlan>,
     fd: OwnedFd,
-    sink: Option<SinkId>,
-    ansi: Option<Ansi>,
-    lines: Option<Lines>,
-    journal: Option<ToJournal>,
+    pub sink: Option<SinkId>,
+    pub ansi: Option<Ansi>,
+    pub lines: Option<Lines>,
+    pub journal: Option<ToJournal>,
+    /// None when it is not tapped, and when the tap has ended.
+    pub tap: Option<Tap>,
     pace: Pace,
     enlarged: bool,
     /// The child is gone.
     ended: bool,
+    /// Bytes after which nothing of a child that is gone is left; none when it was all read.
+    left: Option<usize>,
 }
 
 impl Pipe {
@@ -81,7 +81,7 @@ enum Taken {
     Bytes { count: usize, emptied: bool },
     /// Its end.
     End,
-    /// The sink takes nothing at the moment.
+    /// The sink or the tap takes nothing at the moment.
     Refused,
 }
 
@@ -90,6 +90,7 @@ impl Plane {
         let Attach { key, generation, plan, file, pipe: fd, pid } = attach;
         let id = self.new_id();
         let sink_id = self.new_id();
+        let tap = self.taps.open(&plan, key, generation, pid);
         let sink = self.sinks.join(&plan, file, sink_id);
         let flags = fcntl(&fd, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
         let nonblocking = flags
@@ -119,35 +120,34 @@ impl Plane {
                 .journal
                 .as_deref()
                 .map(|program| ToJournal::new(&plan.name, program, key, pid)),
+            tap,
             plan,
             pace: Pace::new(capacity),
             enlarged: false,
             ended: false,
+            left: None,
         };
         self.pipes.insert(id, pipe);
         self.by_channel.entry(key).or_default().push(id);
     }
 
-    pub(super) fn ended(&mut self, key: ChannelKey, generation: u64) {
+    pub(super) fn ended(&mut self, key: ChannelKey, generation: Generation) {
         let of_child = |id: &u64| {
             self.pipes.get(id).is_some_and(|pipe| pipe.generation == generation && !pipe.ended)
         };
         let ids = self.by_channel.get(&key).map(Vec::as_slice).unwrap_or_default();
         for id in ids.iter().copied().filter(of_child).collect::<Vec<_>>() {
-            self.drain(id);
             if let Some(pipe) = self.pipes.get_mut(&id) {
                 pipe.ended = true;
-                if let Some(journal) = &mut pipe.journal {
-                    journal.ended();
-                }
+                pipe.left = Some(DRAIN_MOST);
             }
-            self.finish_lines(id);
+            self.drain(id);
         }
         let is_lingering = |id: &u64| self.pipes.get(id).is_some_and(|pipe| pipe.ended);
         let ids = self.by_channel.get(&key).map(Vec::as_slice).unwrap_or_default();
         let lingering: Vec<_> = ids.iter().copied().filter(is_lingering).collect();
         for id in &lingering[..lingering.len().saturating_sub(LINGERING)] {
-            self.drain(*id);
+            self.drain_all(*id);
             if let Some(pipe) = self.pipes.get(id) {
                 let text = format!(
                     "{}: too many descendants of former runs hold its {} open, \
@@ -165,8 +165,8 @@ impl Plane {
 
     /// Drains and closes all pipes of a channel.
     pub(super) fn remove(&mut self, key: ChannelKey) {
-        self.drain_channel(key);
         for id in self.by_channel.get(&key).cloned().unwrap_or_default() {
+            self.drain_all(id);
             self.close(id);
         }
     }
@@ -202,6 +202,14 @@ impl Plane {
         }
     }
 
+    /// Moves what a pipe holds that is about to be closed.
+    fn drain_all(&mut self, id: u64) {
+        if let Some(tap) = self.pipes.get_mut(&id).and_then(|pipe| pipe.tap.as_mut()) {
+            tap.overdraw();
+        }
+        self.drain(id);
+    }
+
     fn drain(&mut self, id: u64) {
         let mut drained = 0;
         while drained < DRAIN_MOST {
@@ -213,7 +221,26 @@ impl Plane {
         }
     }
 
+    /// Takes a piece of output, and sees when it was the last of a child that is gone.
     fn take(&mut self, id: u64) -> Taken {
+        let taken = self.take_piece(id);
+        if let Taken::Bytes { count, emptied } = taken
+            && let Some(pipe) = self.pipes.get_mut(&id)
+            && let Some(left) = pipe.left
+        {
+            // What more there is comes from descendants.
+            pipe.left = (!emptied && count < left).then(|| left - count);
+            if pipe.left.is_none() {
+                if let Some(journal) = &mut pipe.journal {
+                    journal.ended();
+                }
+                self.finish_output(id);
+            }
+        }
+        taken
+    }
+
+    fn take_piece(&mut self, id: u64) -> Taken {
         let Some(pipe) = self.pipes.get_mut(&id) else { return Taken::Refused };
         if let Some(sink) = pipe.sink {
             if self.sinks.is_congested(sink) {
@@ -237,6 +264,9 @@ impl Plane {
         if pipe.journal.is_some() && self.journal.is_congested() {
             return Taken::Refused;
         }
+        if pipe.tap.as_ref().is_some_and(|tap| !tap.has_room()) {
+            return Taken::Refused;
+        }
         let count = loop {
             match read(&pipe.fd, &mut self.scratch[..most]) {
                 Ok(count) => break count,
@@ -249,83 +279,14 @@ impl Plane {
             return Taken::End;
         }
         let emptied = count < most;
-        self.stripped.clear();
         let scratch = std::mem::take(&mut self.scratch);
         self.deliver(id, &scratch[..count]);
         self.scratch = scratch;
         Taken::Bytes { count, emptied }
     }
 
-    /// Brings output to all its places.
-    fn deliver(&mut self, id: u64, data: &[u8]) {
-        let Some(pipe) = self.pipes.get_mut(&id) else { return };
-        let data = match &mut pipe.ansi {
-            Some(ansi) => {
-                ansi.strip(data, &mut self.stripped);
-                &self.stripped
-            }
-            None => data,
-        };
-        if data.is_empty() {
-            return;
-        }
-        if let Some(sink) = pipe.sink {
-            self.sinks.write(sink, data, Shape::Bytes);
-        }
-        let name = &pipe.plan.name.process;
-        if let Some(lines) = &mut pipe.lines {
-            lines.feed(data, |line, _| self.syslog.send(&[name.as_bytes(), b" ", line].concat()));
-        }
-        if let Some(journal) = &mut pipe.journal {
-            let mut way = WayToJournal {
-                journal: &mut self.journal,
-                syslog: &mut self.syslog,
-                main: &mut self.main,
-                name: &pipe.plan.name,
-                channel: pipe.key.channel,
-            };
-            journal.feed(data, |line, entry| way.send(line, entry));
-        }
-        if self.main.logs(Level::Debug) {
-            let text = echo(name, pipe.key.channel, data);
-            let record = Record::about(Level::Debug, &pipe.plan.name, text);
-            self.main.push(&mut self.syslog, &mut self.journal, SystemTime::now(), &record);
-        }
-    }
-
-    /// Lets out what was held back for a continuation that does not come.
-    fn finish_lines(&mut self, id: u64) {
-        let Some(pipe) = self.pipes.get_mut(&id) else { return };
-        let mut rest = Vec::new();
-        if let Some(ansi) = &mut pipe.ansi {
-            ansi.finish(&mut rest);
-        }
-        if let (Some(sink), false) = (pipe.sink, rest.is_empty()) {
-            self.sinks.write(sink, &rest, Shape::Bytes);
-        }
-        let name = &pipe.plan.name.process;
-        if let Some(lines) = &mut pipe.lines {
-            let mut send = |line: &[u8], _| {
-                self.syslog.send(&[name.as_bytes(), b" ", line].concat());
-            };
-            lines.feed(&rest, &mut send);
-            lines.finish(send);
-        }
-        if let Some(journal) = &mut pipe.journal {
-            let mut way = WayToJournal {
-                journal: &mut self.journal,
-                syslog: &mut self.syslog,
-                main: &mut self.main,
-                name: &pipe.plan.name,
-                channel: pipe.key.channel,
-            };
-            journal.feed(&rest, |line, entry| way.send(line, entry));
-            journal.finish(|line, entry| way.send(line, entry));
-        }
-    }
-
     fn close(&mut self, id: u64) {
-        self.finish_lines(id);
+        self.finish_output(id);
         let Some(pipe) = self.pipes.remove(&id) else { return };
         self.enlarged -= usize::from(pipe.enlarged);
         if let Some(ids) = self.by_channel.get_mut(&pipe.key) {
@@ -337,30 +298,6 @@ impl Plane {
         if let Some(sink) = pipe.sink {
             self.sinks.leave(sink);
         }
-    }
-}
-
-/// Where lines for the journal go, be it there or not.
-struct WayToJournal<'a> {
-    journal: &'a mut Journal,
-    syslog: &'a mut Syslog,
-    main: &'a mut MainLog,
-    name: &'a ProcessName,
-    channel: Channel,
-}
-
-impl WayToJournal<'_> {
-    /// Sends a line to the journal; without one, to the daemon's log, where people look next.
-    fn send(&mut self, line: &[u8], entry: Entry) {
-        if !self.journal.is_there() {
-            let echoed = self.main.logs(Level::Debug);
-            let line = String::from_utf8_lossy(line);
-            let text = format!("{} {}: {line}", self.name, self.channel.name());
-            if echoed || self.main.push_text(self.syslog, SystemTime::now(), Level::Info, &text) {
-                return;
-            }
-        }
-        self.journal.send_output(entry);
     }
 }
 

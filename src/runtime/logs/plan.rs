@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::open::open_log;
+use super::tap::TapPlan;
 use crate::core::key::ProcKey;
 use crate::core::rotate::Rotation;
 use crate::model::name::ProcessName;
@@ -42,6 +43,8 @@ pub struct ChannelPlan {
     pub journal: Option<Arc<str>>,
     /// Remove ANSI escape sequences (C-381).
     pub strip_ansi: bool,
+    /// What the engine hears of it.
+    pub tap: TapPlan,
 }
 
 impl ChannelPlan {
@@ -57,7 +60,7 @@ impl ChannelPlan {
 
     /// Whether the bytes reach the file exactly as they were written, and nothing else.
     pub(super) fn is_plain(&self) -> bool {
-        self.file.is_some() && !self.syslog && !self.strip_ansi
+        self.file.is_some() && !self.syslog && !self.strip_ansi && !self.tap.is_on()
     }
 
     pub(super) fn rotation(&self) -> Rotation {

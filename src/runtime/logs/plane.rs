@@ -15,6 +15,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
+use tokio::sync::mpsc;
 
 use super::handle::{Command, Inbox};
 use super::main_log::MainLog;
@@ -25,6 +26,7 @@ use super::sink::Sink;
 use super::sinks::{Sinks, await_room};
 use super::stream::Stream;
 use super::syslog::Syslog;
+use super::tap::{Tapped, Taps};
 use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
 use crate::systemd::journal::{Journal, LineEnd, Source, of_record, priority};
@@ -50,13 +52,14 @@ pub(super) struct Plane {
     pub(super) syslog: Syslog,
     pub(super) journal: Journal,
     stderr: Option<Stream>,
+    pub(super) taps: Taps,
     pub(super) scratch: Vec<u8>,
     pub(super) stripped: Vec<u8>,
     /// Pipes that have, or may have, something to read.
     pub(super) ready: VecDeque<u64>,
     /// Pipes in which output gathers, and until when.
     pub(super) gathering: BinaryHeap<Reverse<(Instant, u64)>>,
-    /// Pipes whose sink takes nothing more.
+    /// Pipes whose sink or tap takes nothing more.
     pub(super) paused: Vec<u64>,
     /// How many pipes were made larger.
     pub(super) enlarged: usize,
@@ -75,6 +78,7 @@ pub(super) struct Origin {
     pub stderr: Option<Stream>,
     pub syslog: Syslog,
     pub journal: Journal,
+    pub tapped: mpsc::UnboundedSender<Tapped>,
 }
 
 impl Plane {
@@ -93,6 +97,7 @@ impl Plane {
             sinks.set_main(file);
         }
         Ok(Self {
+            taps: Taps::new(origin.tapped, Arc::clone(&origin.inbox)),
             inbox: origin.inbox,
             epoll,
             pipes: HashMap::new(),
@@ -140,7 +145,7 @@ impl Plane {
                 }
             }
             self.tell();
-            if self.sinks.take_relief() | self.journal.take_relief() {
+            if self.sinks.take_relief() | self.journal.take_relief() | self.taps.take_relief() {
                 self.ready.extend(self.paused.drain(..));
             }
             match self.wait(&mut events) {

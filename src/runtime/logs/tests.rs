@@ -24,6 +24,7 @@ mod failure;
 mod following;
 mod journal;
 mod rotation;
+mod taps;
 mod targets;
 
 /// A plane in a directory of its own, with a main log there.
@@ -32,6 +33,7 @@ struct Bench {
     plane: LogPlane,
     handle: LogHandle,
     runtime: Runtime,
+    tapped: async_mpsc::UnboundedReceiver<Tapped>,
 }
 
 impl Bench {
@@ -57,10 +59,10 @@ impl Bench {
             stdout_is_journal: false,
         };
         around(&mut surroundings);
-        let plane = LogPlane::start_in(&plan, surroundings).unwrap();
+        let (plane, tapped) = LogPlane::start_in(&plan, surroundings).unwrap();
         let handle = plane.handle();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self { dir, plane, handle, runtime }
+        Self { dir, plane, handle, runtime, tapped }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -122,6 +124,7 @@ fn plan(path: &Path) -> ChannelPlan {
         syslog: false,
         journal: None,
         strip_ansi: false,
+        tap: TapPlan::OFF,
     }
 }
 

@@ -126,7 +126,7 @@ fn a_follower_ends_when_the_plane_stops_after_everything_was_read() {
     let bench = Bench::new();
     let mut child = bench.child(key(1), &bench.plan("a.log"));
     let path = bench.path("a.log");
-    let Bench { dir: _dir, plane, handle, runtime } = bench;
+    let Bench { dir: _dir, plane, handle, runtime, .. } = bench;
     runtime.block_on(async {
         let mut follower = Follower::open(&handle, path, 0).await.unwrap();
         child.write_all(b"last").unwrap();

@@ -1,0 +1,280 @@
+//! What the engine hears of the output of programs, for event listeners: the protocol of a
+//! listener, output as `PROCESS_LOG`, communications. What is on its way is bounded: a program
+//! that is too quick waits in its writes, as it does for a slow log.
+
+use std::borrow::Cow;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::handle::Inbox;
+use super::plan::{ChannelKey, ChannelPlan};
+use crate::core::action::Generation;
+use crate::core::ansi::Ansi;
+use crate::core::capture::{Kept, Splitter};
+
+/// Bytes of one channel that may be on their way; one piece more than that at most.
+const OF_CHANNEL: usize = 256 * 1024;
+
+/// Bytes that may be on their way from all channels together. Listeners' protocols do not count
+/// here, so that no number of programs can keep their answers back.
+const OF_ALL: usize = 4 << 20;
+
+/// What of a channel's output the engine wants to hear.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TapPlan {
+    /// All of it as it comes: it is the stdout of an event listener.
+    pub protocol: bool,
+    /// What is logged (`PROCESS_LOG`).
+    pub log: bool,
+    /// What stands between the tokens (`PROCESS_COMMUNICATION`), up to so many bytes.
+    pub capture: Option<NonZeroU64>,
+}
+
+impl TapPlan {
+    /// Nothing at all.
+    pub const OFF: Self = Self { protocol: false, log: false, capture: None };
+
+    /// Whether there is anything to hear.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self != Self::OFF
+    }
+}
+
+/// What it is that was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Bytes of a listener, as they came (C-355).
+    Protocol,
+    /// What was read at once, without escape sequences if they are stripped (C-362).
+    Log,
+    /// One communication (C-364).
+    Communication,
+    /// The process is gone and all that it wrote was heard, or it closed the channel. Nothing
+    /// follows of this channel and generation. Comes once for each channel that is tapped.
+    End,
+}
+
+/// A piece of output on its way to the engine.
+#[derive(Debug)]
+pub struct Tapped {
+    /// Which process, and whether stdout or stderr.
+    pub key: ChannelKey,
+    /// Of which spawn.
+    pub generation: Generation,
+    /// The pid of that spawn.
+    pub pid: i32,
+    /// What it is.
+    pub what: What,
+    /// The bytes.
+    pub data: Vec<u8>,
+    /// To be dropped when the bytes are: more may come then.
+    pub permit: Permit,
+}
+
+/// The place that a piece takes as long as it is somewhere.
+#[derive(Debug)]
+pub struct Permit {
+    bytes: usize,
+    accounts: [Option<Arc<Account>>; 2],
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        for account in self.accounts.iter().flatten() {
+            account.release(self.bytes);
+        }
+    }
+}
+
+/// What is on its way, and how much of that may be.
+#[derive(Debug)]
+struct Account {
+    limit: usize,
+    used: AtomicUsize,
+    /// The plane wants to know when there is room again.
+    awaited: AtomicBool,
+    relief: Arc<Relief>,
+}
+
+/// How the plane hears of room.
+#[derive(Debug)]
+struct Relief {
+    given: AtomicBool,
+    inbox: Arc<Inbox>,
+}
+
+impl Account {
+    fn new(limit: usize, relief: Arc<Relief>) -> Arc<Self> {
+        Arc::new(Self { limit, used: 0.into(), awaited: false.into(), relief })
+    }
+
+    fn charge(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// The plane is woken when half of it is free, not for every piece.
+    fn release(&self, bytes: usize) {
+        let left = self.used.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        if left <= self.limit / 2 && self.awaited.swap(false, Ordering::SeqCst) {
+            self.relief.given.store(true, Ordering::SeqCst);
+            // It only fails when the counter is at its limit, and then the plane is awake.
+            let _ = self.relief.inbox.wake.write(1);
+        }
+    }
+
+    /// Whether there is room; if not, the plane will hear when there is.
+    fn has_room(&self) -> bool {
+        let has_room = || self.used.load(Ordering::SeqCst) < self.limit;
+        if has_room() {
+            return true;
+        }
+        self.awaited.store(true, Ordering::SeqCst);
+        // It may have been freed just before.
+        has_room()
+    }
+}
+
+/// The plane's side of all taps.
+#[derive(Debug)]
+pub(super) struct Taps {
+    tapped: mpsc::UnboundedSender<Tapped>,
+    all: Arc<Account>,
+    relief: Arc<Relief>,
+}
+
+impl Taps {
+    pub(super) fn new(tapped: mpsc::UnboundedSender<Tapped>, inbox: Arc<Inbox>) -> Self {
+        let relief = Arc::new(Relief { given: false.into(), inbox });
+        Self { tapped, all: Account::new(OF_ALL, Arc::clone(&relief)), relief }
+    }
+
+    /// The tap of one channel of one child; none when it has none.
+    pub(super) fn open(
+        &self,
+        plan: &ChannelPlan,
+        key: ChannelKey,
+        generation: Generation,
+        pid: i32,
+    ) -> Option<Tap> {
+        let TapPlan { protocol, log, capture } = plan.tap;
+        plan.tap.is_on().then(|| Tap {
+            protocol,
+            log,
+            capture: capture.map(|most| Capture::new(most, plan.strip_ansi)),
+            overdrawn: false,
+            key,
+            generation,
+            pid,
+            tapped: self.tapped.clone(),
+            of_channel: Account::new(OF_CHANNEL, Arc::clone(&self.relief)),
+            all: (!protocol).then(|| Arc::clone(&self.all)),
+        })
+    }
+
+    /// Whether channels that had no room may have some now.
+    pub(super) fn take_relief(&self) -> bool {
+        self.relief.given.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// The tap of one channel of one child. Says that it ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Tap {
+    pub protocol: bool,
+    pub log: bool,
+    /// Taken while it is used.
+    pub capture: Option<Capture>,
+    /// There is no time to wait for room.
+    overdrawn: bool,
+    key: ChannelKey,
+    generation: Generation,
+    pid: i32,
+    tapped: mpsc::UnboundedSender<Tapped>,
+    of_channel: Arc<Account>,
+    /// None for protocols.
+    all: Option<Arc<Account>>,
+}
+
+impl Tap {
+    /// Whether more may be read; if not, [`Taps::take_relief`] tells when.
+    pub(super) fn has_room(&self) -> bool {
+        self.overdrawn
+            || self.tapped.is_closed()
+            || (self.of_channel.has_room() && self.all.as_ref().is_none_or(|all| all.has_room()))
+    }
+
+    /// The pipe is about to be closed: what it holds is read without regard to the room.
+    pub(super) fn overdraw(&mut self) {
+        self.overdrawn = true;
+    }
+
+    pub(super) fn send(&self, what: What, data: Vec<u8>) {
+        let bytes = data.len() + size_of::<Tapped>();
+        let accounts = [Some(Arc::clone(&self.of_channel)), self.all.clone()];
+        for account in accounts.iter().flatten() {
+            account.charge(bytes);
+        }
+        let (key, generation, pid) = (self.key, self.generation, self.pid);
+        let permit = Permit { bytes, accounts };
+        // Nobody hears it: it is dropped.
+        let _ = self.tapped.send(Tapped { key, generation, pid, what, data, permit });
+    }
+}
+
+/// The communications of one channel of one child.
+#[derive(Debug)]
+pub(super) struct Capture {
+    pub splitter: Splitter,
+    pub text: Captured,
+}
+
+impl Capture {
+    fn new(most: NonZeroU64, strip_ansi: bool) -> Self {
+        let ansi = strip_ansi.then(Ansi::default);
+        Self { splitter: Splitter::default(), text: Captured { ansi, kept: Kept::new(most) } }
+    }
+}
+
+/// The communication that is coming in.
+#[derive(Debug)]
+pub(super) struct Captured {
+    ansi: Option<Ansi>,
+    kept: Kept,
+}
+
+impl Captured {
+    /// Adds output to it; answers with what was added.
+    pub(super) fn push<'a>(&mut self, data: &'a [u8]) -> Cow<'a, [u8]> {
+        let data = match &mut self.ansi {
+            Some(ansi) => {
+                let mut stripped = Vec::with_capacity(data.len());
+                ansi.strip(data, &mut stripped);
+                Cow::Owned(stripped)
+            }
+            None => Cow::Borrowed(data),
+        };
+        self.kept.push(&data);
+        data
+    }
+
+    /// Ends it, and gives it away.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        if let Some(ansi) = &mut self.ansi {
+            let mut rest = Vec::new();
+            ansi.finish(&mut rest);
+            self.kept.push(&rest);
+        }
+        self.kept.take()
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.send(What::End, Vec::new());
+    }
+}
