@@ -18,6 +18,7 @@ use super::action::{Generation, SignalScope};
 use super::key::ProcKey;
 use super::request::Token;
 use super::turn::Turn;
+use crate::model::exit::ExitStatus;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::record::{Level, Record, Subject};
 use crate::model::signal::Signal;
@@ -46,6 +47,8 @@ pub struct Process {
     start_queued: bool,
     started: Option<(Mono, Wall)>,
     stopped: Option<Wall>,
+    /// How the child ended that was started last; the two below are what upstream tells of it.
+    ended: Option<ExitStatus>,
     exit_code: Option<i32>,
     exit_signal: Option<Signal>,
     /// Starts of its own since somebody started it.
@@ -70,6 +73,7 @@ impl Process {
             start_queued: false,
             started: None,
             stopped: None,
+            ended: None,
             exit_code: None,
             exit_signal: None,
             restarts: 0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::exit::ExitStatus;
 use super::name::ProcessName;
 use super::state::{DaemonState, ProcessState};
 
@@ -25,6 +26,12 @@ pub enum Event {
         tries: u32,
         /// Whether an exit was expected, for EXITED.
         expected: bool,
+        /// How its child ended; none when it had none since the last start, or it still lives.
+        ended: Option<ExitStatus>,
+        /// Why it could not be started, or ended unexpectedly. Empty when all is well.
+        problem: Arc<str>,
+        /// How many times it was started again by itself since somebody started it.
+        restarts: u32,
     },
     /// A group became active.
     GroupAdded(Arc<str>),

@@ -92,6 +92,9 @@ pub async fn on_a_bus_everybody_hears_what_changed() {
         pid: 4242,
         tries: 0,
         expected: false,
+        ended: None,
+        problem: "".into(),
+        restarts: 0,
     });
     let message = ears.hear("ProcessStateChanged", MANAGER).await;
     let (group, name, from, to, pid, path): Transition = message.body().deserialize().unwrap();

@@ -68,6 +68,7 @@ impl Process {
         turn.act(Action::Ended { key: self.key, generation: self.generation });
         self.deadline = None;
         self.stopped = Some(turn.now.wall);
+        self.ended = Some(status);
         let lived = self.started.map_or(Duration::MAX, |(mono, _)| turn.now.mono - mono);
         let name = Arc::clone(&self.spec.name.process);
         let listed = self.spec.exitcodes.contains(&status.code());

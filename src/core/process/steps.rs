@@ -30,6 +30,7 @@ impl Process {
         self.generation = *generation;
         self.start_queued = false;
         self.deadline = None;
+        self.ended = None;
         self.exit_code = None;
         self.exit_signal = None;
         self.spawn_error = "".into();
@@ -195,6 +196,9 @@ impl Process {
             pid: self.pid,
             tries: self.backoff,
             expected: to == Exited && self.spawn_error.is_empty(),
+            ended: self.ended,
+            problem: Arc::clone(&self.spawn_error),
+            restarts: self.restarts,
         });
     }
 }

@@ -5,7 +5,7 @@ use crate::model::state::ProcessState;
 
 /// The type and the payload of an event (C-358 to C-361); other events as they are.
 pub fn payload(event: &Event) -> String {
-    let Event::ProcessState { name, from, to, pid, tries, expected } = event else {
+    let Event::ProcessState { name, from, to, pid, tries, expected, .. } = event else {
         return format!("{event:?}");
     };
     let extra = match to {

@@ -47,6 +47,26 @@ fn an_exit_tells_whether_it_was_expected() {
 }
 
 #[test]
+fn what_happened_is_told_with_how_and_why() {
+    let mut world = World::running(program("a", |s| s.autorestart = Autorestart::Always));
+    world.exits("a", ExitStatus::Code(2));
+    world.run_ms(1000);
+    let stories: Vec<_> = world
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::ProcessState { to, ended, problem, restarts, .. } => {
+                Some((to, ended, problem.to_string(), restarts))
+            }
+            _ => None,
+        })
+        .collect();
+    let bad = (ProcessState::Exited, Some(ExitStatus::Code(2)), "Bad exit code 2".to_owned(), 0);
+    let again = |state| (state, None, String::new(), 1);
+    assert_eq!(stories, [bad, again(ProcessState::Starting), again(ProcessState::Running)]);
+}
+
+#[test]
 fn attempts_are_counted() {
     // C-359, C-361: the first start is 0, a backoff counts itself, at most startretries + 1.
     let mut world = World::new(vec![program("a", |spec| spec.startretries = 1)]);
