@@ -1,21 +1,29 @@
-//! An answer that keeps its connection's place until it is sent.
+//! An answer that keeps its connection's place until it is sent, and ends with its client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::wire::End;
+
 /// A body, and what is not given back before it is sent.
-#[derive(Debug)]
 pub struct Kept<B, K> {
     body: B,
-    _kept: K,
+    _owed: K,
+    /// Comes when nobody is there any more for a body without a length.
+    gone: Option<Gone>,
 }
 
-impl<B, K> Kept<B, K> {
-    /// This body, and this with it.
-    pub fn new(body: B, kept: K) -> Self {
-        Self { body, _kept: kept }
+type Gone = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl<B: Body, K> Kept<B, K> {
+    /// This body, and this with it, for a client whose end this is.
+    pub fn new(body: B, kept: K, end: &End) -> Self {
+        let is_endless = body.size_hint().exact().is_none();
+        let end = end.clone();
+        let gone = is_endless.then(|| Box::pin(async move { end.reached().await }) as _);
+        Self { body, _owed: kept, gone }
     }
 }
 
@@ -27,7 +35,13 @@ impl<B: Body + Unpin, K: Unpin> Body for Kept<B, K> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        let poll = Pin::new(&mut this.body).poll_frame(cx);
+        let gone = |gone: &mut Gone| gone.as_mut().poll(cx).is_ready();
+        if poll.is_pending() && this.gone.as_mut().is_some_and(gone) {
+            return Poll::Ready(None);
+        }
+        poll
     }
 
     fn is_end_stream(&self) -> bool {

@@ -19,6 +19,7 @@ mod stall;
 mod tail;
 pub mod tls;
 pub mod visitor;
+mod wire;
 pub mod xmlrpc;
 
 pub use listen::{ListenError, Listeners};

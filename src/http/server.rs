@@ -14,8 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -33,6 +33,7 @@ use super::places::{Peer, Places, Seat, Work};
 use super::stall::{self, Guarded};
 use super::tls::{self, Tls};
 use super::visitor::Visitor;
+use super::wire::{End, Wire};
 use super::xmlrpc::Held;
 use super::{page, routes};
 use crate::api::Api;
@@ -52,6 +53,11 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(200);
 const LEAVING: Duration = Duration::from_millis(300);
 /// After how long silence TCP asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What a client hears that has to come again. It fits into the empty buffer of a new connection.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
+    Connection: close\r\nContent-Type: text/plain\r\nContent-Length: 33\r\n\r\n\
+    Too many requests are worked on.\n";
 
 /// What the servers need.
 #[derive(Clone)]
@@ -131,14 +137,8 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// A new connection.
-enum Stream {
-    Inet(TcpStream),
-    Unix(tokio::net::UnixStream),
-}
-
 impl Socket {
-    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    async fn accept(&self) -> io::Result<(Wire, Peer)> {
         match self {
             Self::Inet(socket) => {
                 let (stream, address) = socket.accept().await?;
@@ -146,13 +146,13 @@ impl Socket {
                 let _ = stream.set_nodelay(true);
                 let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
                 let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-                Ok((Stream::Inet(stream), Peer::Inet(address)))
+                Ok((stream.into(), Peer::Inet(address)))
             }
             Self::Unix(socket) => {
                 let (stream, _) = socket.accept().await?;
                 let credentials = stream.peer_cred()?;
                 let peer = Peer::Unix { uid: credentials.uid(), pid: credentials.pid() };
-                Ok((Stream::Unix(stream), peer))
+                Ok((stream.into(), peer))
             }
         }
     }
@@ -213,52 +213,40 @@ async fn accept(site: Arc<Site>, socket: Socket, mut stopped: watch::Receiver<bo
             }
             full = true;
             if site.tls.is_none() {
-                refuse(stream);
+                stream.send_now(BUSY);
             }
             continue;
         };
         full = false;
         let (site, stopped) = (Arc::clone(&site), stopped.clone());
-        match stream {
-            Stream::Inet(stream) => match site.tls.clone() {
-                Some(tls) => clients.spawn(serve_tls(tls, site, stream, seat, stopped)),
-                None => clients.spawn(serve(site, stream, seat, stopped)),
-            },
-            Stream::Unix(stream) => clients.spawn(serve(site, stream, seat, stopped)),
-        };
+        if let Some(tls) = site.tls.clone() {
+            clients.spawn(serve_tls(tls, site, stream, seat, stopped));
+        } else {
+            let end = stream.end();
+            clients.spawn(serve(site, stream, end, seat, stopped));
+        }
     }
     // No new client finds the socket open while the old ones get their answers.
     drop(socket);
     while clients.join_next().await.is_some() {}
 }
 
-/// Tells a client to come again, without waiting for it.
-fn refuse(stream: Stream) {
-    const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
-        Connection: close\r\nContent-Type: text/plain\r\nContent-Length: 33\r\n\r\n\
-        Too many requests are worked on.\n";
-    // It fits into the empty buffer of a new connection, or the client is gone.
-    let _ = match stream {
-        Stream::Inet(mut stream) => stream.write_all(BUSY).now_or_never(),
-        Stream::Unix(mut stream) => stream.write_all(BUSY).now_or_never(),
-    };
-}
-
 /// Shakes hands, and serves the connection to its end. Until then it is as idle as any.
 async fn serve_tls(
     tls: Arc<Tls>,
     site: Arc<Site>,
-    stream: TcpStream,
+    stream: Wire,
     seat: Seat,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let end = stream.end();
     let shaken = tokio::select! {
         shaken = timeout(tls::HANDSHAKE, tls.accept(stream, &site.log)) => shaken,
         () = seat.evicted() => return,
         () = stopping(&mut stopped) => return,
     };
     let why = match shaken {
-        Ok(Ok(Some(stream))) => return serve(site, stream, seat, stopped).await,
+        Ok(Ok(Some(stream))) => return serve(site, stream, end, seat, stopped).await,
         Ok(Ok(None)) => "it came with plain HTTP, or with nothing".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it took too long".to_owned(),
@@ -268,21 +256,28 @@ async fn serve_tls(
 }
 
 /// Serves one connection to its end.
-async fn serve<S>(site: Arc<Site>, stream: S, seat: Seat, mut stopped: watch::Receiver<bool>)
-where
+async fn serve<S>(
+    site: Arc<Site>,
+    stream: S,
+    end: End,
+    seat: Seat,
+    mut stopped: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let seat = Arc::new(seat);
     let io = TokioIo::new(Guarded::new(stream, stall::PATIENCE));
     let service = service_fn(|request| {
-        let (site, seat) = (Arc::clone(&site), Arc::clone(&seat));
-        async move { Ok::<_, Infallible>(answer(&site, &seat, request).await) }
+        let (site, seat, end) = (Arc::clone(&site), Arc::clone(&seat), end.clone());
+        async move { Ok::<_, Infallible>(answer(&site, &seat, &end, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // `Content-Type` as upstream writes it: Python's `ProtocolError.headers` compares with case.
         // (Its `WWW-Authenticate` is `Www-Authenticate` here: hyper knows no finer rule.)
         .title_case_headers(true)
+        // What was sent before the end is done; `Kept` and whoever waits look for the end.
+        .half_close(true)
         .header_read_timeout(HEAD)
         .max_buf_size(MAX_HEAD)
         .serve_connection(io, service);
@@ -314,9 +309,11 @@ struct Owed {
 async fn answer(
     site: &Site,
     seat: &Arc<Seat>,
-    request: Request<Incoming>,
+    end: &End,
+    mut request: Request<Incoming>,
 ) -> HyperResponse<Kept<impl Body<Data = Bytes, Error = warp::Error> + use<>, Owed>> {
     let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
+    request.extensions_mut().insert(end.clone());
     let answered = AssertUnwindSafe(handle(site, seat, request)).catch_unwind().await;
     let (mut response, owed) = answered.unwrap_or_else(|_| {
         let section = &site.section;
@@ -329,7 +326,7 @@ async fn answer(
     let length = response.body().size_hint().exact();
     let length = length.map_or_else(|| "-".to_owned(), |length| length.to_string());
     site.log(Level::Trace, format!("{} - - [{when}] \"{line}\" {status} {length}", seat.peer()));
-    response.map(|body| Kept::new(body, owed))
+    response.map(|body| Kept::new(body, owed, end))
 }
 
 /// The answer, and the work it belongs to when it was let in.

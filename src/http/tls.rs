@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -29,6 +28,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, CertificateError, InconsistentKeys, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
+use super::wire::Wire;
 use crate::config::settings::TlsFiles;
 use crate::model::record::{Level, Record};
 
@@ -69,8 +69,9 @@ impl TlsError {
     }
 }
 
+/// Why a file cannot be used.
 #[derive(Debug, Error)]
-enum Why {
+pub(crate) enum Why {
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     #[error("is no regular file")]
@@ -127,6 +128,17 @@ fn read(path: &Path) -> Result<(Vec<u8>, Metadata), Why> {
     Ok((text, metadata))
 }
 
+/// The certificates in a PEM file, at least one.
+///
+/// # Errors
+/// It has none.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Why> {
+    let (text, _) = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found = found.map_err(|error| Why::Pem(error.to_string()))?;
+    if found.is_empty() { Err(Why::NoCertificate) } else { Ok(found) }
+}
+
 /// The certificate that is served now.
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -158,9 +170,7 @@ fn load(section: &str, files: &TlsFiles) -> Result<Loaded, TlsError> {
     };
     let of_certificate = |why| failed("tls_certificate", &files.certificate, why);
     let of_key = |why| failed("tls_key", &files.key, why);
-    let (text, _) = read(&files.certificate).map_err(of_certificate)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let chain = chain.map_err(|error| of_certificate(Why::Pem(error.to_string())))?;
+    let chain = certificates(&files.certificate).map_err(of_certificate)?;
     let Some(first) = chain.first() else { return Err(of_certificate(Why::NoCertificate)) };
     let parsed = ParsedCertificate::try_from(first);
     let parsed = parsed.map_err(|error| of_certificate(Why::BadCertificate(error)))?;
@@ -199,21 +209,40 @@ fn load(section: &str, files: &TlsFiles) -> Result<Loaded, TlsError> {
     Ok(Loaded { pair, warnings })
 }
 
-/// Why clients will not take a certificate now, as far as its dates go. Found out with the check
+/// Looks whether a certificate is valid now, as far as its dates go. Found out with the check
 /// that clients make, which looks at the dates before it looks for somebody to trust.
-fn is_not_valid_now(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Option<&'static str> {
+///
+/// # Errors
+/// It has expired, or is not valid yet.
+pub(crate) fn check_dates(
+    certificate: &ParsedCertificate<'_>,
+    now: UnixTime,
+) -> Result<(), rustls::Error> {
+    use CertificateError as Error;
     let nobody = RootCertStore::empty();
     let algorithms = ring::default_provider().signature_verification_algorithms.all;
     let checked =
         verify_server_cert_signed_by_trust_anchor(certificate, &nobody, &[], now, algorithms);
     match checked {
         Err(rustls::Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        )) => Some("the certificate has expired, clients will refuse it"),
+            Error::Expired
+            | Error::ExpiredContext { .. }
+            | Error::NotValidYet
+            | Error::NotValidYetContext { .. },
+        )) => checked,
+        _ => Ok(()),
+    }
+}
+
+/// Why clients will not take a certificate now, as far as its dates go.
+fn is_not_valid_now(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Option<&'static str> {
+    use CertificateError as Error;
+    match check_dates(certificate, now) {
+        Ok(()) => None,
         Err(rustls::Error::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            Error::NotValidYet | Error::NotValidYetContext { .. },
         )) => Some("the certificate is not valid yet, clients will refuse it"),
-        _ => None,
+        Err(_) => Some("the certificate has expired, clients will refuse it"),
     }
 }
 
@@ -287,15 +316,12 @@ impl Tls {
     /// The client wants something else, or went away.
     pub async fn accept(
         self: &Arc<Self>,
-        stream: TcpStream,
+        stream: Wire,
         log: &Log,
-    ) -> io::Result<Option<TlsStream<TcpStream>>> {
-        let mut first = [0];
-        if stream.peek(&mut first).await? == 0 {
-            return Ok(None);
-        }
+    ) -> io::Result<Option<TlsStream<Wire>>> {
+        let Some(first) = stream.first().await? else { return Ok(None) };
         // Methods of HTTP are capitals; no record of TLS begins with one.
-        if first[0].is_ascii_uppercase() {
+        if first.is_ascii_uppercase() {
             tell_plainly(stream).await?;
             return Ok(None);
         }
@@ -365,7 +391,7 @@ impl Tls {
 }
 
 /// Answers somebody who comes with plain HTTP.
-async fn tell_plainly(mut stream: TcpStream) -> io::Result<()> {
+async fn tell_plainly(mut stream: Wire) -> io::Result<()> {
     stream.write_all(PLAIN).await?;
     stream.shutdown().await?;
     // What is left unread would take the answer back.

@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::support::daemon::Daemon;
-use crate::support::http::{Answer, Http, Target, ask, get, loopback};
+use crate::support::http::{Answer, Http, Target, ask, get, loopback, unix};
 use crate::support::scratch::Scratch;
 
 const INTERFACE: &str = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
                          supervisor.rpcinterface:make_main_rpcinterface\n";
+
+const UNIX: &str = "[unix_http_server]\nfile=%(here)s/s\n";
 
 fn served(scratch: &Scratch, programs: &str) -> (Daemon, Target) {
     let address = loopback();
@@ -53,22 +57,40 @@ fn a_call_that_waits_holds_up_nobody() {
 fn what_a_client_asked_for_is_done_when_it_is_gone() {
     let scratch = Scratch::new();
     let slow = "autostart=false\nstartsecs=1000\ncommand=/bin/cat\n";
-    let (mut daemon, target) = served(
+    let (mut daemon, inet) = served(
         &scratch,
-        &format!("[program:p]\nnumprocs=20\nprocess_name=p%(process_num)s\n{slow}"),
+        &format!("{UNIX}[program:p]\nnumprocs=20\nprocess_name=p%(process_num)s\n{slow}"),
     );
+    let unix = unix(scratch.path(), "s");
+    // It reads what they sent when they have long left.
+    daemon.process.signal(Signal::SIGSTOP);
     for at in 0..20 {
-        let mut http = Http::connect(&target).expect("it listens");
+        let mut http = Http::connect([&inet, &unix][at % 2]).expect("it listens");
         let name = format!("p:p{at}");
         http.send(request(&call("supervisor.startProcess", &[&name]), "")).expect("it takes it");
     }
+    daemon.process.signal(Signal::SIGCONT);
     for at in 0..20 {
         daemon.expect_log(&format!("spawned: 'p{at}'"));
     }
     // Nobody waits any more, and nothing is in the way of others.
-    let answer = post(&target, &call("supervisor.stopAllProcesses", &[]));
+    let answer = post(&inet, &call("supervisor.stopAllProcesses", &[]));
     assert_eq!(answer.text().matches("<string>OK</string>").count(), 20, "{answer:?}");
     assert_eq!(daemon.stop().code, 0);
+}
+
+#[test]
+fn who_only_listens_after_a_request_is_answered() {
+    let scratch = Scratch::new();
+    let (_daemon, inet) = served(&scratch, UNIX);
+    for target in [inet, unix(scratch.path(), "s")] {
+        let mut http = Http::connect(&target).expect("it listens");
+        http.send(request(&call("supervisor.getState", &[]), "")).expect("it takes it");
+        http.no_more().expect("it is there");
+        let answer = http.answer().expect("it answers").expect("it does");
+        assert!(answer.text().contains("RUNNING"), "{answer:?}");
+        assert_eq!(http.rest().expect("it closes"), b"");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::daemon::{Daemon, HEAD};
-use crate::support::http::{Http, Target, get, unix};
+use crate::support::http::{Http, Target, get, loopback, unix};
 use crate::support::scratch::Scratch;
 use crate::support::watch::expect_in_file;
 
@@ -61,6 +61,20 @@ fn an_old_client_gets_a_stream_at_once() {
     let mut http = follow(&unix(scratch.path(), "s"), "/logtail/a", "1.0");
     assert_eq!(http.bytes(6).expect("it comes"), b"hello\n");
     assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_stream_ends_with_its_reader_also_when_nothing_is_said() {
+    let scratch = Scratch::new();
+    let address = loopback();
+    let daemon = Daemon::start(&scratch, &format!("[inet_http_server]\nport={address}\n{PROGRAM}"));
+    daemon.expect_log("success: a entered RUNNING");
+    for target in [unix(scratch.path(), "s"), Target::Inet(address)] {
+        let mut http = follow(&target, "/logtail/a", "1.1");
+        http.no_more().expect("it is there");
+        assert_eq!(http.chunk().expect("it ends"), b"", "the last chunk");
+        assert_eq!(http.rest().expect("it closes"), b"");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::Response;
@@ -21,6 +21,7 @@ use super::{decode, encode};
 use crate::http::browser;
 use crate::http::page;
 use crate::http::places::{Seat, Work};
+use crate::http::wire::End;
 use crate::model::record::{Level, Record};
 
 /// How many bytes a call may have.
@@ -54,6 +55,20 @@ impl<T: Send + 'static> Asked<T> {
     fn new(call: JoinHandle<T>) -> Self {
         Self { call: Some(call) }
     }
+
+    /// Ends it, unless it has ended.
+    fn give_up(self) -> Self {
+        if let Some(call) = &self.call {
+            call.abort();
+        }
+        self
+    }
+}
+
+/// Comes when a call has gone on for long enough after its client left.
+async fn abandoned(end: &End) {
+    end.reached().await;
+    sleep(ABANDONED).await;
 }
 
 impl<T: Send + 'static> Future for Asked<T> {
@@ -112,11 +127,12 @@ impl Endpoint {
             .and(warp::header::headers_cloned())
             .and(warp::header::<usize>("content-length"))
             .and(warp::ext::get::<Arc<Seat>>())
+            .and(warp::ext::get::<End>())
             .and(warp::body::stream())
-            .then(move |headers: HeaderMap, length, seat: Arc<Seat>, body| {
+            .then(move |headers: HeaderMap, length, seat: Arc<Seat>, end: End, body| {
                 let endpoint = self.clone();
                 async move {
-                    let answered = endpoint.answer(&headers, length, &seat, body).await;
+                    let answered = endpoint.answer(&headers, length, &seat, &end, body).await;
                     answered.unwrap_or_else(|refusal| refusal)
                 }
             })
@@ -127,6 +143,7 @@ impl Endpoint {
         headers: &HeaderMap,
         length: usize,
         seat: &Arc<Seat>,
+        end: &End,
         body: impl Stream<Item = Result<B, warp::Error>>,
     ) -> Result<Response, Response> {
         if browser::is_browser(headers) && !is_xml(headers) {
@@ -163,8 +180,13 @@ impl Endpoint {
             let outcome = rpc.call(&method, arguments, &mut session).await;
             (outcome, session, work)
         });
+        let mut asked = Asked::new(call);
+        let ended = tokio::select! {
+            ended = &mut asked => ended,
+            () = abandoned(end) => asked.give_up().await,
+        };
         // A panic goes on to where it is told.
-        let (outcome, session, work) = match Asked::new(call).await {
+        let (outcome, session, work) = match ended {
             Ok(ended) => ended,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return Err(page::plain_error(StatusCode::SERVICE_UNAVAILABLE)),
