@@ -17,6 +17,16 @@ pub enum Target {
     Unix(PathBuf),
 }
 
+impl Target {
+    /// The URL by which `supervisorctl` knows it.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Inet(address) => format!("http://{address}"),
+            Self::Unix(path) => format!("unix://{}", path.display()),
+        }
+    }
+}
+
 /// An address of this machine that no other test uses: loopback is a big network, and tests run in
 /// processes of their own.
 pub fn loopback() -> SocketAddr {
