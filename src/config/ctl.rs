@@ -35,6 +35,7 @@ pub fn load(
             password: None,
             prompt: "supervisor".to_owned(),
             history_file: None,
+            tls_ca: None,
             pidfile: None,
             notes: Vec::new(),
         });
@@ -47,6 +48,10 @@ pub fn load(
     };
     let scope = reader.scope(SectionKind::Supervisorctl, section);
     let serverurl = scope.text(option!(Supervisorctl, "serverurl")).unwrap_or_default();
+    let file_of = |option| {
+        let file = scope.text(option).filter(|file| !file.is_empty());
+        file.map(|file| absolute(&reader, &file).into())
+    };
     let mut settings = CtlSettings {
         config_file: Some(path::absolute(&base, &file).into()),
         serverurl: match serverurl.strip_prefix("unix://") {
@@ -56,10 +61,8 @@ pub fn load(
         prompt: scope.text(option!(Supervisorctl, "prompt")).unwrap_or_default(),
         username: scope.text(option!(Supervisorctl, "username")),
         password: scope.text(option!(Supervisorctl, "password")),
-        history_file: scope
-            .text(option!(Supervisorctl, "history_file"))
-            .filter(|file| !file.is_empty())
-            .map(|file| absolute(&reader, &file).into()),
+        history_file: file_of(option!(Supervisorctl, "history_file")),
+        tls_ca: file_of(option!(Supervisorctl, "tls_ca")),
         pidfile: pidfile(&reader).map(Into::into),
         notes: Vec::new(),
     };
@@ -136,7 +139,8 @@ mod tests {
         );
         let settings = read(
             "[supervisord]\npidfile=/run/p.pid\n[supervisorctl]\nserverurl=unix://%(here)s/../s\n\
-             username=u\npassword=%(ENV_P)s\nprompt=x\nhistory_file=~/h\n",
+             username=u\npassword=%(ENV_P)s\nprompt=x\nhistory_file=~/h\n\
+             tls_ca=%(here)s/ca.pem\n",
         )
         .unwrap();
         assert_eq!(settings.serverurl, "unix:///s");
@@ -144,6 +148,7 @@ mod tests {
         assert_eq!(settings.password.as_deref(), Some("1%2"));
         assert_eq!(settings.prompt, "x");
         assert_eq!(settings.history_file, Some("/home/me/h".into()));
+        assert_eq!(settings.tls_ca, Some("/etc/ca.pem".into()));
         assert_eq!(settings.pidfile, Some("/run/p.pid".into()));
         assert_eq!(settings.config_file, Some("/etc/s.conf".into()));
         let settings = read("[supervisorctl]\nserverurl=foo\n").unwrap();

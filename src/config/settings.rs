@@ -189,6 +189,8 @@ pub struct CtlSettings {
     pub prompt: String,
     /// `history_file`.
     pub history_file: Option<PathBuf>,
+    /// `tls_ca`.
+    pub tls_ca: Option<PathBuf>,
     /// `[supervisord] pidfile`, absolute: the peer-to-peer bus is beside it. None without a file
     /// or without that section.
     pub pidfile: Option<PathBuf>,

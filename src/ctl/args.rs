@@ -21,6 +21,8 @@ pub struct Arguments {
     pub password: Option<String>,
     /// `-r`: where the shell keeps its history.
     pub history_file: Option<String>,
+    /// `--tls-ca`: whom `https://` servers have to be vouched for by.
+    pub tls_ca: Option<String>,
     /// `--no-ask-password`: nobody is asked for a password.
     pub no_ask_password: bool,
     /// The action and its arguments (C-222).
@@ -46,6 +48,7 @@ const FLAGS: &[Flag] = &[
     Flag::value(Some('u'), "username"),
     Flag::value(Some('p'), "password"),
     Flag::value(Some('r'), "history_file"),
+    Flag::value(None, "tls-ca"),
     Flag::switch(None, "no-ask-password"),
 ];
 
@@ -76,13 +79,21 @@ pub fn definition() -> Command {
                 .help("Start the shell; with an action: ask before shutdown and reload"),
             value('s', "serverurl", "URL").value_hint(ValueHint::Url).help(
                 "Where supervisord is: dbus:system, dbus:session, dbus:unix:path=PATH, \
-                 unix://PATH or http://HOST:PORT; without it, it is found by its configuration",
+                 unix://PATH, http://HOST:PORT or https://HOST:PORT; without it, it is found by its configuration",
             ),
             value('u', "username", "USERNAME").help("The user name for the server"),
             value('p', "password", "PASSWORD").help("The password for the server"),
             value('r', "history_file", "FILENAME")
                 .value_hint(ValueHint::FilePath)
                 .help("Keep the history of the shell in this file"),
+            Arg::new("tls-ca")
+                .long("tls-ca")
+                .value_name("FILENAME")
+                .value_hint(ValueHint::FilePath)
+                .help(
+                    "Trust these certificates of https:// servers, or of their issuers, and no \
+                     others",
+                ),
             Arg::new("no-ask-password")
                 .long("no-ask-password")
                 .action(ArgAction::SetTrue)
@@ -115,6 +126,7 @@ pub fn parse(words: &[String]) -> Result<Arguments, Early> {
             }
             "username" => arguments.username.replace(value).is_some(),
             "password" => arguments.password.replace(value).is_some(),
+            "tls-ca" => arguments.tls_ca.replace(value).is_some(),
             _ => arguments.history_file.replace(value).is_some(),
         };
         if conflict {

@@ -14,6 +14,7 @@ use super::args::split_scheme;
 use super::bus::{Asking, BusClient, PATIENCE};
 use super::client::Client;
 use super::http::{self, Server};
+use super::tls::Trust;
 use super::unreachable::{Attempt, Reason, Unreachable};
 use super::xmlrpc::XmlRpcClient;
 use crate::config::settings::CtlSettings;
@@ -30,6 +31,7 @@ pub struct Connector {
     explicit: RefCell<Option<String>>,
     /// User name and password for XML-RPC, when both are known (C-239).
     credentials: RefCell<Option<(String, String)>>,
+    trust: Trust,
     agent: Agent,
 }
 
@@ -49,7 +51,8 @@ impl Connector {
     pub fn new(settings: CtlSettings, explicit: Option<String>, agent: Agent) -> Self {
         let credentials = settings.username.clone().zip(settings.password.clone());
         let (explicit, credentials) = (RefCell::new(explicit), RefCell::new(credentials));
-        Self { settings, explicit, credentials, agent }
+        let trust = Trust::new(settings.tls_ca.clone());
+        Self { settings, explicit, credentials, trust, agent }
     }
 
     /// What supervisorctl needs of the configuration.
@@ -74,15 +77,22 @@ impl Connector {
     /// When none does.
     pub async fn connect(&self) -> Result<Rc<dyn Client>, Unreachable> {
         let mut attempts = Vec::new();
-        let known = self.credentials.borrow().clone();
-        let credentials = known.as_ref().map(|(name, password)| (&**name, &**password));
         for place in self.places() {
-            match place.connect(&self.agent, credentials).await {
+            match place.connect(self).await {
                 Ok(client) => return Ok(client),
                 Err(attempt) => attempts.push(attempt),
             }
         }
         Err(Unreachable { attempts, config_file: self.settings.config_file.clone() })
+    }
+
+    /// The server of XML-RPC at a URL.
+    fn server(&self, url: &str) -> Result<Server, (Reason, String)> {
+        let is_https = split_scheme(url).is_some_and(|(scheme, _)| scheme == "https");
+        let tls = if is_https { Some(self.trust.connector()?.clone()) } else { None };
+        let known = self.credentials.borrow();
+        let credentials = known.as_ref().map(|(name, password)| (&**name, &**password));
+        Ok(Server::new(url, credentials, tls))
     }
 
     fn places(&self) -> Vec<Place> {
@@ -103,10 +113,10 @@ impl Connector {
     }
 }
 
-/// Whether an `http://` URL names another machine: it is then used as it stands.
+/// Whether an `http://` or `https://` URL names another machine: it is then used as it stands.
 fn is_remote(url: &str) -> bool {
     match split_scheme(url) {
-        Some((scheme, rest)) if scheme == "http" => {
+        Some((scheme, rest)) if scheme == "http" || scheme == "https" => {
             let (host, _) = http::host_and_port(rest);
             let own = nix::unistd::gethostname().ok();
             let own = own.as_deref().and_then(|name| name.to_str());
@@ -128,7 +138,7 @@ impl Place {
                 Some(path) => Self::Peer(path),
                 None => Self::Unknown(url.to_owned()),
             },
-            Some((scheme, _)) if scheme == "http" || scheme == "unix" => {
+            Some((scheme, _)) if matches!(&*scheme, "http" | "https" | "unix") => {
                 Self::XmlRpc(url.to_owned())
             }
             _ => Self::Unknown(url.to_owned()),
@@ -144,12 +154,8 @@ impl Place {
         }
     }
 
-    async fn connect(
-        &self,
-        agent: &Agent,
-        credentials: Option<(&str, &str)>,
-    ) -> Result<Rc<dyn Client>, Attempt> {
-        self.try_connect(agent, credentials).await.map_err(|(reason, note)| {
+    async fn connect(&self, connector: &Connector) -> Result<Rc<dyn Client>, Attempt> {
+        self.try_connect(connector).await.map_err(|(reason, note)| {
             let occupied = match self {
                 Self::Peer(_) => !matches!(reason, Reason::NoFile | Reason::Refused),
                 _ => reason == Reason::Denied,
@@ -158,11 +164,7 @@ impl Place {
         })
     }
 
-    async fn try_connect(
-        &self,
-        agent: &Agent,
-        credentials: Option<(&str, &str)>,
-    ) -> Result<Rc<dyn Client>, (Reason, String)> {
+    async fn try_connect(&self, connector: &Connector) -> Result<Rc<dyn Client>, (Reason, String)> {
         match self {
             Self::Peer(path) => {
                 let manager = async {
@@ -181,9 +183,9 @@ impl Place {
                 let manager = within(patience, manager).await?;
                 let stranger = !nix::unistd::geteuid().is_root();
                 if stranger {
-                    agent.start().await;
+                    connector.agent.start().await;
                 }
-                let asking = Asking { password: agent.is_allowed(), stranger };
+                let asking = Asking { password: connector.agent.is_allowed(), stranger };
                 let client = BusClient::new(self.url(), manager, asking);
                 if let Some(ours) = config_file {
                     runs(&client, ours).await?;
@@ -198,7 +200,7 @@ impl Place {
                 Ok(Rc::new(BusClient::new(self.url(), manager, Asking::default())))
             }
             Self::XmlRpc(url) => {
-                let server = Server::new(url, credentials);
+                let server = connector.server(url)?;
                 let listening =
                     async { server.probe().await.map_err(|error| Reason::of_io(&error)) };
                 within(PATIENCE, listening).await?;
@@ -209,7 +211,8 @@ impl Place {
                     class: "<class 'ValueError'>".into(),
                     text: format!("Unknown protocol for serverurl {url}"),
                 },
-                "dbus:system, dbus:session, dbus:unix:path=…, unix:// and http:// are known".into(),
+                "dbus:system, dbus:session, dbus:unix:path=…, unix://, http:// and https:// are known"
+                    .into(),
             )),
         }
     }
@@ -284,6 +287,7 @@ mod tests {
     fn an_address_of_another_machine_is_used_as_it_stands() {
         assert!(is_remote("http://db7:9001"));
         assert!(is_remote("http://10.0.0.1/"));
+        assert!(is_remote("https://db7"));
         for local in
             ["http://localhost:9001", "http://127.0.0.1:9001", "http://:9001", "unix:///x", "x"]
         {
@@ -302,6 +306,7 @@ mod tests {
             assert_eq!(Place::from_url(url).url(), shown);
         }
         assert!(matches!(Place::from_url("dbus:tcp:host=x"), Place::Unknown(_)));
-        assert!(matches!(Place::from_url("https://x"), Place::Unknown(_)));
+        assert!(matches!(Place::from_url("https://x"), Place::XmlRpc(_)));
+        assert!(matches!(Place::from_url("ftp://x"), Place::Unknown(_)));
     }
 }

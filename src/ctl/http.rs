@@ -14,47 +14,53 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::tls;
 
 /// The port of `http://` when the URL names none.
 const HTTP_PORT: u16 = 80;
+/// The port of `https://`.
+const HTTPS_PORT: u16 = 443;
 /// How many bytes an answer may have: more than any log that is worth reading at once.
 const MAX_ANSWER: usize = 512 * 1024 * 1024;
 
-/// Host (lower case, without user) and port of what follows `http:` in a URL.
+/// Host (lower case, without user) and port of what follows `http:` in a URL; none where it names
+/// no port.
 #[must_use]
-pub fn host_and_port(rest: &str) -> (String, u16) {
+pub fn host_and_port(rest: &str) -> (String, Option<u16>) {
     let authority = rest.strip_prefix("//").unwrap_or_default();
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     // The colons of an IPv6 address are inside its brackets.
     let end = authority.find(']').map_or(0, |at| at + 1);
     let (host, port) = match authority[end..].rsplit_once(':') {
-        Some((host, port)) => (&authority[..end + host.len()], port.parse().unwrap_or(HTTP_PORT)),
-        None => (authority, HTTP_PORT),
+        Some((host, port)) => (&authority[..end + host.len()], port.parse().ok()),
+        None => (authority, None),
     };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     (bare.to_ascii_lowercase(), port)
 }
 
 /// Where a server is, and how to get in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Server {
     place: Place,
     /// User name and password, as the header has them.
     credentials: Option<HeaderValue>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Place {
     Unix(String),
-    Inet { host: String, port: u16 },
+    Inet { host: String, port: u16, tls: Option<TlsConnector> },
 }
 
 impl Server {
-    /// The server of a `unix://` or `http://` URL. Credentials are sent when both are known
-    /// (C-239).
+    /// The server of a `unix://` or `http://` URL, or of an `https://` URL when there is TLS.
+    /// Credentials are sent when both are known (C-239).
     #[must_use]
-    pub fn new(url: &str, credentials: Option<(&str, &str)>) -> Self {
+    pub fn new(url: &str, credentials: Option<(&str, &str)>, tls: Option<TlsConnector>) -> Self {
         let place = match url.get(..7) {
             Some(scheme) if scheme.eq_ignore_ascii_case("unix://") => {
                 Place::Unix(url[7..].to_owned())
@@ -63,7 +69,8 @@ impl Server {
                 let rest = url.split_once(':').map_or("", |(_, rest)| rest);
                 let (host, port) = host_and_port(rest);
                 let host = if host.is_empty() { "localhost".to_owned() } else { host };
-                Place::Inet { host, port }
+                let usual = if tls.is_some() { HTTPS_PORT } else { HTTP_PORT };
+                Place::Inet { host, port: port.unwrap_or(usual), tls }
             }
         };
         let credentials = credentials.and_then(|(username, password)| {
@@ -75,15 +82,18 @@ impl Server {
         Self { place, credentials }
     }
 
-    /// Whether somebody listens.
+    /// Whether somebody listens, and is who it should be.
     ///
     /// # Errors
-    /// Nobody does, or this user may not connect.
+    /// Nobody does, this user may not connect, or it is somebody else.
     pub async fn probe(&self) -> io::Result<()> {
         match &self.place {
             Place::Unix(path) => UnixStream::connect(path).await.map(drop),
-            Place::Inet { host, port } => {
+            Place::Inet { host, port, tls: None } => {
                 TcpStream::connect((host.as_str(), *port)).await.map(drop)
+            }
+            Place::Inet { host, port, tls: Some(tls) } => {
+                tls::connect(tls, host, *port).await.map(drop)
             }
         }
     }
@@ -100,8 +110,8 @@ impl Server {
     ) -> io::Result<Response<Incoming>> {
         let host = match &self.place {
             Place::Unix(_) => "localhost".to_owned(),
-            Place::Inet { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Place::Inet { host, port } => format!("{host}:{port}"),
+            Place::Inet { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+            Place::Inet { host, port, .. } => format!("{host}:{port}"),
         };
         let mut request = Request::builder()
             .method(method)
@@ -118,8 +128,11 @@ impl Server {
         let request = request.body(body).map_err(io::Error::other)?;
         match &self.place {
             Place::Unix(path) => send(UnixStream::connect(path).await?, request).await,
-            Place::Inet { host, port } => {
+            Place::Inet { host, port, tls: None } => {
                 send(TcpStream::connect((host.as_str(), *port)).await?, request).await
+            }
+            Place::Inet { host, port, tls: Some(tls) } => {
+                send(tls::connect(tls, host, *port).await?, request).await
             }
         }
     }
@@ -220,18 +233,19 @@ mod tests {
 
     #[test]
     fn hosts_and_ports_are_read() {
-        assert_eq!(host_and_port("//LocalHost:9001/x"), ("localhost".into(), 9001));
-        assert_eq!(host_and_port("//u:p@h"), ("h".into(), 80));
-        assert_eq!(host_and_port("//:9001"), (String::new(), 9001));
-        assert_eq!(host_and_port("//[::1]:9001"), ("::1".into(), 9001));
-        assert_eq!(host_and_port("//[::1]"), ("::1".into(), 80));
+        assert_eq!(host_and_port("//LocalHost:9001/x"), ("localhost".into(), Some(9001)));
+        assert_eq!(host_and_port("//u:p@h"), ("h".into(), None));
+        assert_eq!(host_and_port("//:9001"), (String::new(), Some(9001)));
+        assert_eq!(host_and_port("//[::1]:9001"), ("::1".into(), Some(9001)));
+        assert_eq!(host_and_port("//[::1]"), ("::1".into(), None));
     }
 
     #[test]
     fn credentials_are_never_shown() {
         // C-239
-        let server = Server::new("http://h", Some(("bob", "secret")));
-        assert_eq!(server.credentials.as_ref().unwrap(), "Basic Ym9iOnNlY3JldA==");
-        assert!(!format!("{server:?}").contains("Ym9i"));
+        let server = Server::new("http://h", Some(("bob", "secret")), None);
+        let credentials = server.credentials.unwrap();
+        assert_eq!(credentials, "Basic Ym9iOnNlY3JldA==");
+        assert!(!format!("{credentials:?}").contains("Ym9i"));
     }
 }

@@ -18,6 +18,7 @@ pub mod progress;
 pub mod render;
 pub mod session;
 pub mod shell;
+mod tls;
 pub mod unreachable;
 mod xmlrpc;
 
@@ -112,6 +113,9 @@ fn settings(program: &str, arguments: &Arguments) -> Result<CtlSettings, ConfigE
         if given.is_some() {
             setting.clone_from(given);
         }
+    }
+    if let Some(file) = &arguments.tls_ca {
+        settings.tls_ca = Some(file.into());
     }
     if let Some(file) = &arguments.history_file {
         settings.history_file = Some(file.into());

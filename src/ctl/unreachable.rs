@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::bus;
 use super::client::CallError;
+use super::tls;
 
 /// Why nothing answers at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,9 @@ impl Reason {
     /// Why a connection could not be made.
     #[must_use]
     pub fn of_io(error: &io::Error) -> (Self, String) {
+        if let Some((class, text, hint)) = tls::failure(error) {
+            return (Self::Other { class, text }, hint);
+        }
         let reason = match error.kind() {
             io::ErrorKind::NotFound => Self::NoFile,
             io::ErrorKind::ConnectionRefused => Self::Refused,

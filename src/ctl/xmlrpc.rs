@@ -17,6 +17,7 @@ use super::client::{
     StateChange,
 };
 use super::http::{self, Server};
+use super::tls;
 use crate::http::xmlrpc::{Value, decode, encode};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
@@ -31,7 +32,7 @@ const LOOKS: Duration = Duration::from_secs(1);
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
 
-/// A daemon at a `unix://` or `http://` URL.
+/// A daemon at a `unix://`, `http://` or `https://` URL.
 pub struct XmlRpcClient {
     url: String,
     server: Server,
@@ -92,6 +93,9 @@ impl XmlRpcClient {
 
     fn broken(&self, error: &io::Error) -> CallError {
         use io::ErrorKind as Kind;
+        if let Some((class, text, hint)) = tls::failure(error) {
+            return CallError::Transport { class, text, hint };
+        }
         let (class, text) = match error.kind() {
             Kind::ConnectionRefused => {
                 ("<class 'ConnectionRefusedError'>", "[Errno 111] Connection refused".to_owned())
@@ -113,7 +117,7 @@ impl XmlRpcClient {
 /// An answer that is no answer to a call (C-236).
 fn refused(status: StatusCode, body: &str) -> CallError {
     let message = body.split("Message: ").nth(1).and_then(|rest| rest.lines().next());
-    let message = message.unwrap_or_default().trim_end_matches('.');
+    let message = message.unwrap_or_else(|| plain(body)).trim_end_matches('.');
     let hint = if message.is_empty() { "supervisord refused the request" } else { message };
     let text = http::protocol_error(status);
     if status == StatusCode::UNAUTHORIZED {
@@ -121,6 +125,12 @@ fn refused(status: StatusCode, body: &str) -> CallError {
     }
     let class = "<class 'xmlrpc.client.ProtocolError'>".to_owned();
     CallError::Transport { class, text, hint: hint.to_owned() }
+}
+
+/// The first line of a body that is no page, and is for a person.
+fn plain(body: &str) -> &str {
+    let line = body.lines().next().unwrap_or_default();
+    if line.contains(['<', '\u{fffd}']) || line.len() > 200 { "" } else { line }
 }
 
 fn misunderstood(what: &str) -> CallError {

@@ -64,7 +64,7 @@ fn a_hashed_password_is_known() {
 
 #[test]
 fn a_password_hashed_with_argon2_is_known_and_quick_the_second_time() {
-    // printf secret | argon2 somesalt -id -t 2 -k 65536 -e: the most memory that is taken
+    // C-325: printf secret | argon2 somesalt -id -t 2 -k 65536 -e: the most memory that is taken
     let scratch = Scratch::new();
     let hash =
         "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$yNJF2pJbh37EBw6oDO/wis71FeCjmQyRJnx2pBCp5Jk";
@@ -89,6 +89,7 @@ fn a_password_hashed_with_argon2_is_known_and_quick_the_second_time() {
 
 #[test]
 fn a_hash_that_nobody_can_use_is_an_error_of_the_configuration() {
+    // C-325
     let scratch = Scratch::new();
     let refused = |password: &str| {
         let section = format!("[inet_http_server]\nport=1\nusername=u\npassword={password}\n");

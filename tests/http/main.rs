@@ -6,6 +6,7 @@ mod support;
 mod auth;
 mod ctl;
 mod hostile;
+mod https;
 mod limits;
 mod listeners;
 mod rpc;

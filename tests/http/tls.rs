@@ -17,7 +17,7 @@ use crate::support::process::{Output, run};
 use crate::support::scratch::Scratch;
 
 /// Makes a key and a certificate for an address, as `NAME.key` and `NAME.pem`.
-fn make(scratch: &Scratch, name: &str, address: SocketAddr, days: &str) {
+pub(crate) fn make(scratch: &Scratch, name: &str, address: SocketAddr, days: &str) {
     let openssl = |args: &str| {
         let mut command = Command::new("openssl");
         let output = run(command.args(args.split_whitespace()).current_dir(scratch.path()));
@@ -31,7 +31,7 @@ fn make(scratch: &Scratch, name: &str, address: SocketAddr, days: &str) {
     ));
 }
 
-fn section(address: SocketAddr, name: &str) -> String {
+pub(crate) fn section(address: SocketAddr, name: &str) -> String {
     format!(
         "[inet_http_server]\nport={address}\ntls_certificate=%(here)s/{name}.pem\n\
          tls_key=%(here)s/{name}.key\n"
@@ -67,6 +67,7 @@ fn refused(scratch: &Scratch, text: &str) -> String {
 
 #[test]
 fn https_is_served_with_new_versions_of_tls_alone() {
+    // C-070
     let scratch = Scratch::new();
     let (daemon, address) = served(&scratch, "username=bob\npassword=secret\n");
     let asked = |args: &[&str]| curl(&scratch, "host", address, args);
@@ -169,6 +170,7 @@ fn a_renewed_certificate_is_served_and_a_broken_one_is_not() {
 
 #[test]
 fn files_that_cannot_be_served_are_errors_that_name_them() {
+    // C-070
     let scratch = Scratch::new();
     let address = loopback();
     make(&scratch, "host", address, "2");

@@ -7,7 +7,7 @@ function __supervisorctl_typed
     set -e words[1]
     while set -q words[1]
         switch $words[1]
-            case -c --configuration -s --serverurl -u --username -p --password -r --history_file
+            case -c --configuration -s --serverurl -u --username -p --password -r --history_file --tls-ca
                 set -e words[1]
                 set -e words[1]
             case '-*'
@@ -54,7 +54,7 @@ function __supervisorctl_ask
                 set -a where $words[1] (string replace -r '^~/' "$HOME/" -- $words[2])
                 set -e words[1]
                 set -e words[1]
-            case -r --history_file
+            case -r --history_file --tls-ca
                 set -e words[1]
                 set -e words[1]
             case '--*=*'
@@ -92,10 +92,11 @@ complete -c supervisorctl -f
 complete -c supervisorctl -n __supervisorctl_no_action -s c -l configuration -r -F -d 'The configuration file; without it the usual places are searched'
 complete -c supervisorctl -n __supervisorctl_no_action -s h -l help -d 'Print this help and exit'
 complete -c supervisorctl -n __supervisorctl_no_action -s i -l interactive -d 'Start the shell; with an action - ask before shutdown and reload'
-complete -c supervisorctl -n __supervisorctl_no_action -s s -l serverurl -x -a 'dbus:system dbus:session dbus:unix:path= unix:/// http://' -d 'Where supervisord is - dbus:system, dbus:session, dbus:unix:path=PATH, unix://PATH or http://HOST:PORT; without it, it is found by its configuration'
+complete -c supervisorctl -n __supervisorctl_no_action -s s -l serverurl -x -a 'dbus:system dbus:session dbus:unix:path= unix:/// http://' -d 'Where supervisord is - dbus:system, dbus:session, dbus:unix:path=PATH, unix://PATH, http://HOST:PORT or https://HOST:PORT; without it, it is found by its configuration'
 complete -c supervisorctl -n __supervisorctl_no_action -s u -l username -x -d 'The user name for the server'
 complete -c supervisorctl -n __supervisorctl_no_action -s p -l password -x -d 'The password for the server'
 complete -c supervisorctl -n __supervisorctl_no_action -s r -l history_file -r -F -d 'Keep the history of the shell in this file'
+complete -c supervisorctl -n __supervisorctl_no_action -l tls-ca -r -F -d 'Trust these certificates of https:// servers, or of their issuers, and no others'
 complete -c supervisorctl -n __supervisorctl_no_action -l no-ask-password -d 'Never ask for a password - what needs one on the system bus is refused'
 complete -c supervisorctl -n __supervisorctl_no_action -a add -d 'Make groups of the configuration active'
 complete -c supervisorctl -n '__supervisorctl_action help' -a add -d 'Make groups of the configuration active'
@@ -111,8 +112,8 @@ complete -c supervisorctl -n __supervisorctl_no_action -a help -d 'Tell what an 
 complete -c supervisorctl -n '__supervisorctl_action help' -a help -d 'Tell what an action does'
 complete -c supervisorctl -n __supervisorctl_no_action -a maintail -d 'The last 1600 bytes of supervisord\'s own log'
 complete -c supervisorctl -n '__supervisorctl_action help' -a maintail -d 'The last 1600 bytes of supervisord\'s own log'
-complete -c supervisorctl -n __supervisorctl_no_action -a open -d 'Talk to another supervisord: dbus:system, dbus:unix:path=PATH, unix://PATH, http://HOST:PORT'
-complete -c supervisorctl -n '__supervisorctl_action help' -a open -d 'Talk to another supervisord: dbus:system, dbus:unix:path=PATH, unix://PATH, http://HOST:PORT'
+complete -c supervisorctl -n __supervisorctl_no_action -a open -d 'Talk to another supervisord: dbus:system, dbus:unix:path=PATH, unix://PATH, http://HOST:PORT, https://HOST:PORT'
+complete -c supervisorctl -n '__supervisorctl_action help' -a open -d 'Talk to another supervisord: dbus:system, dbus:unix:path=PATH, unix://PATH, http://HOST:PORT, https://HOST:PORT'
 complete -c supervisorctl -n __supervisorctl_no_action -a pid -d 'The pid of supervisord'
 complete -c supervisorctl -n '__supervisorctl_action help' -a pid -d 'The pid of supervisord'
 complete -c supervisorctl -n __supervisorctl_no_action -a quit -d 'Leave the shell'

@@ -118,7 +118,7 @@ pub static OPTIONS: &[OptionDef] = &[
 
     // The client.
     entry(CTL, "serverurl", Url, Value("http://localhost:9001"), HERE, "unix:///tmp/supervisor.sock",
-        "Where supervisord listens, as unix:// or http:// URL."),
+        "Where supervisord listens, as unix://, http:// or https:// URL."),
     entry(CTL, "username", Text, Unset("none"), ENV, "user",
         "The user name that the server asks for."),
     entry(CTL, "password", Text, Unset("none"), ENV, "123",
@@ -127,6 +127,8 @@ pub static OPTIONS: &[OptionDef] = &[
         "The prompt of the shell."),
     entry(CTL, "history_file", Path, Unset("no history"), HERE, "~/.supervisorctl_history",
         "The file that keeps the history of the shell."),
+    entry(CTL, "tls_ca", Path, Unset("the authorities that this machine trusts"), HERE, "/etc/ssl/certs/own-ca.pem",
+        "The PEM file with certificates of authorities, or of servers themselves. Servers at https:// URLs are trusted by them and by nothing else. The flag --tls-ca wins over it.").since("5.0"),
 
     // Programs.
     entry(PROGRAMS, "command", Command, Required, PROCESS, "/bin/cat",

@@ -31,7 +31,7 @@ pub const TOPICS: &[(&str, &[(&str, &str)])] = &[
         &[(
             "open <url>",
             "Talk to another supervisord: dbus:system, dbus:unix:path=PATH, unix://PATH, \
-             http://HOST:PORT",
+             http://HOST:PORT, https://HOST:PORT",
         )],
     ),
     (

@@ -80,7 +80,7 @@ pub(super) async fn reload(session: &mut Session, args: &str) -> Result<(), Fail
 
 /// `open URL` (C-269).
 pub(super) async fn open(session: &mut Session, args: &str) -> Result<(), Failure> {
-    let known = |scheme: &str| matches!(scheme, "http" | "unix" | "dbus");
+    let known = |scheme: &str| matches!(scheme, "http" | "https" | "unix" | "dbus");
     if !split_scheme(args).is_some_and(|(scheme, _)| known(&scheme)) {
         session.out.line("ERROR: url must be http:// or unix://")?;
         session.exit = exit::GENERIC;
