@@ -173,22 +173,8 @@ fn one_process(name: &str, channel: Channel) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
-
-    fn feed(target: &str, entry: fn(&[u8])) {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-        let mut fed = 0;
-        for kept in fs::read_dir(&dir).unwrap() {
-            let kept = kept.unwrap().path();
-            println!("{}", kept.display());
-            entry(&fs::read(&kept).unwrap());
-            fed += 1;
-        }
-        assert!(fed >= 10, "the kept inputs are gone from {}", dir.display());
-    }
+    use crate::sys::testing::feed;
 
     #[test]
     fn kept_documents_upset_nobody() {

@@ -1,6 +1,7 @@
 //! Helpers of this layer's tests.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Runs the rest of the calling test in a process of its own: for tests that change their
@@ -61,4 +62,17 @@ pub(crate) fn is_root() -> bool {
         eprintln!("NOT ROOT: a part of this test was not run");
     }
     root
+}
+
+/// Gives the kept inputs of a fuzz target to what it calls.
+pub(crate) fn feed(target: &str, entry: fn(&[u8])) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut fed = 0;
+    for kept in fs::read_dir(&dir).unwrap() {
+        let kept = kept.unwrap().path();
+        println!("{}", kept.display());
+        entry(&fs::read(&kept).unwrap());
+        fed += 1;
+    }
+    assert!(fed >= 10, "the kept inputs are gone from {}", dir.display());
 }
