@@ -214,7 +214,8 @@ pub fn list(text: &str) -> Vec<String> {
     text.split(',').map(|word| py::strip(word).to_owned()).collect()
 }
 
-/// A FastCGI socket, before mode and owner are known (C-105, C-106, C-443).
+/// A FastCGI socket, before mode and owner are known (C-105, C-106, C-443). Upstream knows no
+/// `tcp://[::1]:9000`.
 pub fn fcgi_socket(text: &str) -> Read<FcgiAddress> {
     if let Some(path) = text.strip_prefix("unix://") {
         if !path.starts_with('/') {
@@ -223,7 +224,11 @@ pub fn fcgi_socket(text: &str) -> Read<FcgiAddress> {
         let path = super::path::normalize(path).into();
         return Ok(FcgiAddress::Unix { path, mode: 0o700, owner: None });
     }
-    let address = text.strip_prefix("tcp://").and_then(|rest| rest.split_once(':'));
+    let is_ipv6 = |host: &str| host.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c));
+    let address = text.strip_prefix("tcp://").and_then(|rest| match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:").filter(|(host, _)| is_ipv6(host)),
+        None => rest.split_once(':'),
+    });
     let is_host = |host: &str| !host.is_empty() && !host.contains(py::is_space);
     match address {
         Some((host, port))
@@ -397,6 +402,11 @@ mod tests {
             fcgi_socket("tcp://HOST:80"),
             Ok(FcgiAddress::Tcp { host: "host".to_owned(), port: 80 })
         );
+        assert_eq!(
+            fcgi_socket("tcp://[::1]:80"),
+            Ok(FcgiAddress::Tcp { host: "::1".to_owned(), port: 80 })
+        );
+        assert_eq!(fcgi_socket("tcp://[::1]:80").unwrap().to_string(), "tcp://[::1]:80");
         assert_eq!(
             fcgi_socket("unix:///a/../b"),
             Ok(FcgiAddress::Unix { path: "/b".into(), mode: 0o700, owner: None })

@@ -146,6 +146,9 @@ pub enum Action {
         /// Its logs.
         logs: Arc<LogPaths>,
     },
+    /// A FastCGI program became active, with this among its processes: see whether its socket can
+    /// be opened (C-399).
+    TrySocket(Arc<ProcessSpec>),
     /// A process is no longer active: close its logs.
     Forget(ProcKey),
     /// Reopen all logs by name (C-143).

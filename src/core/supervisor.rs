@@ -21,7 +21,7 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
 use crate::model::record::Level;
 use crate::model::snapshot::Snapshot;
-use crate::model::spec::GroupSpec;
+use crate::model::spec::{GroupSpec, ProcessKind};
 use crate::model::state::DaemonState;
 use crate::model::time::{Mono, Now};
 
@@ -184,6 +184,7 @@ impl Supervisor {
         turn: &mut Turn,
     ) -> Vec<ProcKey> {
         let mut members = Vec::with_capacity(spec.processes.len());
+        let mut programs = BTreeSet::new();
         for process in &spec.processes {
             if let Some(&key) = kept.get(&process.name) {
                 members.push(key);
@@ -193,6 +194,10 @@ impl Supervisor {
             self.next_key += 1;
             let logs = Arc::new(self.autos.resolve(process));
             turn.act(Action::CreateLogs { spec: Arc::clone(process), logs: Arc::clone(&logs) });
+            if matches!(process.kind, ProcessKind::FastCgi(_)) && programs.insert(&process.program)
+            {
+                turn.act(Action::TrySocket(Arc::clone(process)));
+            }
             self.by_name.insert(process.name.clone(), key);
             self.processes.insert(key, Process::new(key, Arc::clone(process), logs));
             self.view.touch(key);

@@ -17,7 +17,6 @@ use crate::http::listen::{self, Listeners};
 use crate::model::message::{Field, Kind};
 use crate::model::paths;
 use crate::model::record::{Level, Record};
-use crate::model::spec::ProcessKind;
 use crate::runtime::cgroups;
 use crate::runtime::command::Inheritance;
 use crate::runtime::driver::Loader;
@@ -349,13 +348,6 @@ fn announce(settings: &Settings, records: Vec<Record>, log: &LogHandle) {
         if group.listener.is_some() {
             let text = format!("[eventlistener:{}] runs, and gets no events yet", group.name);
             log.record(Record::new(Level::Warn, text));
-        }
-        for process in &group.processes {
-            if let ProcessKind::FastCgi(socket) = &process.kind {
-                let (name, address) = (&process.name, &socket.address);
-                let text = format!("{name} runs without its FastCGI socket {address} yet");
-                log.record(Record::new(Level::Warn, text));
-            }
         }
     }
 }

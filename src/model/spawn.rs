@@ -96,6 +96,14 @@ pub enum SpawnError {
         /// Why.
         errno: Errno,
     },
+    /// The socket of a FastCGI program cannot be opened (C-400).
+    #[error("Could not create FastCGI socket {url}: {reason}")]
+    Socket {
+        /// The socket as configured.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// The daemon, or the system, has no room for more open files (C-200).
     #[error("too many open files to spawn '{process}'")]
     TooManyFiles {
@@ -208,6 +216,7 @@ impl SpawnError {
             Self::Command(_)
             | Self::Cgroup { .. }
             | Self::LogFile { .. }
+            | Self::Socket { .. }
             | Self::TooManyFiles { .. }
             | Self::TooManyProcesses { .. }
             | Self::NoMemory { .. }

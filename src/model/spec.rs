@@ -75,7 +75,7 @@ pub struct FcgiSocket {
 pub enum FcgiAddress {
     /// `tcp://host:port`.
     Tcp {
-        /// A name or an IPv4 address, lower case.
+        /// A name, or an address without brackets, lower case.
         host: String,
         /// The port.
         port: u16,
@@ -95,6 +95,7 @@ impl std::fmt::Display for FcgiAddress {
     /// The URL, as in log lines (C-399).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
             Self::Unix { path, .. } => write!(f, "unix://{}", path.display()),
         }

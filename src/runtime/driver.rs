@@ -363,10 +363,11 @@ impl Engine {
             }
             Action::Ended { key, generation } => {
                 if let Some(name) = self.effects.ended(key, generation) {
-                    self.spawner.ended(&name);
+                    self.spawner.ended(key, generation, name);
                 }
             }
             Action::CreateLogs { spec, logs } => self.spawner.create_logs(spec, logs),
+            Action::TrySocket(spec) => self.spawner.try_socket(spec),
             Action::Forget(key) => {
                 self.effects.forget(key);
                 self.spawner.look();

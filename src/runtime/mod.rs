@@ -5,6 +5,7 @@ pub mod channels;
 pub mod command;
 pub mod driver;
 pub mod effects;
+pub mod fcgi;
 pub mod fuzzing;
 pub mod handle;
 pub mod logs;

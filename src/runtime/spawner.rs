@@ -2,6 +2,7 @@
 //! child has called `execve`, and a slow disk makes that long: the engine does not wait for it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc as async_mpsc;
 use super::cgroups::Cgroups;
 use super::channels::{Channels, OpenFiles};
 use super::command::{self, Inheritance};
+use super::fcgi::Sockets;
 use super::logs::{LogHandle, create_auto_log};
 use crate::core::action::Generation;
 use crate::core::key::ProcKey;
@@ -19,9 +21,9 @@ use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
 use crate::model::snapshot::{Channel, LogPaths};
 use crate::model::spawn::SpawnError;
-use crate::model::spec::{LogFile, ProcessSpec};
+use crate::model::spec::{LogFile, ProcessKind, ProcessSpec};
 use crate::sys::cgroup::Tree;
-use crate::sys::spawn::Spawned;
+use crate::sys::spawn::{Spawned, Stdio};
 
 /// What all spawns have in common.
 #[derive(Debug)]
@@ -39,9 +41,15 @@ pub struct SpawnContext {
 /// What the thread does, in the order in which it is asked: everything here may wait for a disk.
 enum Job {
     CreateLogs(Arc<ProcessSpec>, Arc<LogPaths>),
+    /// Open the socket of a FastCGI program, and close it.
+    TrySocket(Arc<ProcessSpec>),
     Spawn(SpawnJob),
-    /// A program is gone: remove its cgroup.
-    Ended(ProcessName),
+    /// A program is gone: remove its cgroup, and close its socket if nobody has it any more.
+    Ended {
+        key: ProcKey,
+        generation: Generation,
+        name: ProcessName,
+    },
     /// Look which cgroups of programs that are gone became empty.
     Look,
 }
@@ -56,8 +64,8 @@ struct SpawnJob {
 /// What the thread reports, once for each thing that it was asked.
 #[derive(Debug)]
 pub enum News {
-    /// AUTO logs were created.
-    LogsCreated,
+    /// AUTO logs were created, or a socket was tried.
+    Prepared,
     /// A spawn is done.
     Spawn(Box<SpawnNews>),
 }
@@ -82,6 +90,8 @@ pub struct Spawner {
     in_flight: usize,
     /// Whether there is anything to do for a program that is gone.
     has_cgroups: bool,
+    /// The same of FastCGI programs.
+    has_sockets: bool,
     /// Hangs up when the thread is done.
     done: mpsc::Receiver<()>,
 }
@@ -99,14 +109,22 @@ impl Spawner {
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             let _done = done_in;
             let mut cgroups = Cgroups::new(context.cgroups.clone(), context.log.clone());
+            let mut sockets = Sockets::new(context.log.clone());
             while let Some(job) = next(&queue, &mut cgroups) {
                 let news = match job {
                     Job::CreateLogs(spec, logs) => {
                         create_logs(&spec, &logs, &context.log);
-                        News::LogsCreated
+                        News::Prepared
                     }
-                    Job::Spawn(job) => News::Spawn(Box::new(job.carry_out(&context, &mut cgroups))),
-                    Job::Ended(name) => {
+                    Job::TrySocket(spec) => {
+                        sockets.try_out(&spec);
+                        News::Prepared
+                    }
+                    Job::Spawn(job) => {
+                        News::Spawn(Box::new(job.carry_out(&context, &mut cgroups, &mut sockets)))
+                    }
+                    Job::Ended { key, generation, name } => {
+                        sockets.release(key, generation);
                         cgroups.ended(name);
                         continue;
                     }
@@ -119,7 +137,7 @@ impl Spawner {
             }
             cgroups.look();
         })?;
-        Ok((Self { jobs, in_flight: 0, has_cgroups, done }, news))
+        Ok((Self { jobs, in_flight: 0, has_cgroups, has_sockets: false, done }, news))
     }
 
     /// Asks for a child.
@@ -130,6 +148,7 @@ impl Spawner {
         spec: Arc<ProcessSpec>,
         logs: Arc<LogPaths>,
     ) {
+        self.has_sockets |= matches!(spec.kind, ProcessKind::FastCgi(_));
         self.push(Job::Spawn(SpawnJob { key, generation, spec, logs }));
     }
 
@@ -140,10 +159,16 @@ impl Spawner {
         }
     }
 
-    /// A program is gone: its cgroup goes, too. Nothing is reported.
-    pub fn ended(&self, name: &ProcessName) {
-        if self.has_cgroups {
-            let _ = self.jobs.send(Job::Ended(name.clone())); // as in `push`
+    /// Looks whether the socket of a FastCGI program can be opened (C-399).
+    pub fn try_socket(&mut self, spec: Arc<ProcessSpec>) {
+        self.push(Job::TrySocket(spec));
+    }
+
+    /// A program is gone: its cgroup goes, too, and its socket if it was the last that had it.
+    /// Nothing is reported.
+    pub fn ended(&self, key: ProcKey, generation: Generation, name: ProcessName) {
+        if self.has_cgroups || self.has_sockets {
+            let _ = self.jobs.send(Job::Ended { key, generation, name }); // as in `push`
         }
     }
 
@@ -181,10 +206,20 @@ impl Spawner {
 }
 
 impl SpawnJob {
-    fn carry_out(self, context: &SpawnContext, cgroups: &mut Cgroups) -> SpawnNews {
+    fn carry_out(
+        self,
+        context: &SpawnContext,
+        cgroups: &mut Cgroups,
+        sockets: &mut Sockets,
+    ) -> SpawnNews {
         let Self { key, generation, spec, logs } = self;
         let channels = Channels::new(&spec, &logs, context.strip_ansi);
-        let outcome = make_child(&spec, &channels, context, cgroups);
+        let outcome = sockets
+            .share(&spec, key, generation)
+            .and_then(|socket| make_child(&spec, &channels, socket, context, cgroups));
+        if outcome.is_err() {
+            sockets.release(key, generation);
+        }
         SpawnNews { key, generation, channels, outcome }
     }
 }
@@ -192,11 +227,15 @@ impl SpawnJob {
 fn make_child(
     spec: &ProcessSpec,
     channels: &Channels,
+    socket: Option<Arc<OwnedFd>>,
     context: &SpawnContext,
     cgroups: &mut Cgroups,
 ) -> Result<(Spawned, OpenFiles), SpawnError> {
     let mut resolved = command::resolve(spec, &context.inheritance)?;
     let files = channels.open()?;
+    if let Some(socket) = socket {
+        resolved.plan.stdin = Stdio::Fd(socket);
+    }
     resolved.plan.cgroup = cgroups.make(&spec.name).map(Arc::new);
     let mut started = resolved.start();
     if let Err(SpawnError::Cgroup { errno }) = &started {

@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod companion;
 pub mod daemonize;
+pub mod fcgi;
 pub mod host;
 pub mod inherited;
 pub mod limits;

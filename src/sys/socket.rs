@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_file_is_never_more_open_than_it_shall_be() {
-        // What the kernel makes of the mode of an unbound socket, before any chmod.
+        // C-403, better: what the kernel makes of the mode of an unbound socket, before any chmod.
         if !alone(module_path!(), "the_file_is_never_more_open_than_it_shall_be") {
             return;
         }

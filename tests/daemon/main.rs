@@ -8,6 +8,7 @@ mod background;
 mod cgroups;
 mod configuration;
 mod control;
+mod fcgi;
 mod journal;
 mod lifecycle;
 mod logs;

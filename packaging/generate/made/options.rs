@@ -28,8 +28,12 @@ fn about(kind: SectionKind) -> &'static str {
         SectionKind::Include => "More files. Included files cannot include others.",
         SectionKind::Group => "Programs that are started, stopped and named together.",
         SectionKind::FcgiProgram => {
-            "A FastCGI program: processes that share one socket. It has all options of \
-             [program:NAME], and these:"
+            "A FastCGI program: processes that share one listening socket, which is their standard \
+             input. It is opened before the first of them starts, and closed, and its file removed, \
+             when the last one is gone: to restart them without losing a connection, have at least \
+             two and restart one after the other. When it cannot be opened, the processes fail to \
+             start, and supervisorctl status says why. An IPv6 address stands in brackets. The section has all \
+             options of [program:NAME], and these:"
         }
         SectionKind::EventListener => {
             "A program that is told of events on its standard input. It has all options of \

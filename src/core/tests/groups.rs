@@ -9,7 +9,7 @@ use crate::core::testing::{Program, World};
 use crate::model::event::Event;
 use crate::model::exit::ExitStatus;
 use crate::model::signal::Signal;
-use crate::model::spec::{Autorestart, GroupSpec, LogFile};
+use crate::model::spec::{Autorestart, FcgiAddress, FcgiSocket, GroupSpec, LogFile, ProcessKind};
 use crate::model::state::ProcessState::{Exited, Running, Starting, Stopped, Stopping};
 
 fn reread(world: &mut World, groups: Vec<Arc<GroupSpec>>) -> Changes {
@@ -190,6 +190,32 @@ fn auto_logs_get_names_when_a_group_becomes_active() {
     add(&mut world, "g");
     let second = world.process("g:x/y").snapshot().logs.stdout.clone().unwrap();
     assert_ne!(second.to_str(), Some(&*first), "a name is never used twice");
+}
+
+#[test]
+fn the_socket_of_a_fastcgi_program_is_tried_once_when_it_becomes_active() {
+    // C-399
+    let fcgi = |name: &str| {
+        process(name, |spec| {
+            spec.autostart = false;
+            spec.program = "f".into();
+            let address = FcgiAddress::Tcp { host: "localhost".to_owned(), port: 9000 };
+            spec.kind = ProcessKind::FastCgi(FcgiSocket { address, backlog: None });
+        })
+    };
+    let plain = process("g:plain", |_| {});
+    let mut world = World::booted(vec![group("g", 1, vec![fcgi("g:0"), fcgi("g:1"), plain])]);
+    let tried = |world: &World| {
+        let tried = world.others.iter().filter_map(|action| match action {
+            Action::TrySocket(spec) => Some(spec.name.to_string()),
+            _ => None,
+        });
+        tried.collect::<Vec<_>>()
+    };
+    assert_eq!(tried(&world), ["g:0"]);
+    world.others.clear();
+    world.start("g:1");
+    assert!(tried(&world).is_empty());
 }
 
 #[test]
