@@ -7,6 +7,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
@@ -126,6 +128,13 @@ fn get(port: u16) -> String {
     answer
 }
 
+/// How many connections to a unix socket wait for somebody to accept them: they have no inode yet.
+fn waiting_at(path: &str) -> usize {
+    let sockets = std::fs::read_to_string("/proc/net/unix").expect("the sockets of the system");
+    let waits = |line: &&str| line.ends_with(&format!("     0 {path}"));
+    sockets.lines().filter(waits).count()
+}
+
 #[test]
 fn every_example_is_tested_here() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -139,7 +148,7 @@ fn every_example_is_tested_here() {
     for name in &names {
         assert!(own.contains(&format!("stage(\"{name}\"")), "no test runs {name}.conf");
     }
-    assert!(names.len() >= 7, "{names:?}");
+    assert!(names.len() >= 8, "{names:?}");
 }
 
 #[test]
@@ -186,6 +195,67 @@ fn nginx_and_app_serve_through_each_other() {
     assert!(wait_gone(nginx, PATIENCE));
     assert_eq!(daemon.stop().code, 0);
     assert!(TcpStream::connect(("127.0.0.1", example.port("8180"))).is_err());
+}
+
+// C-401, C-402
+#[test]
+fn fastcgi_requests_are_answered_while_the_application_is_restarted() {
+    support::require_root();
+    let example = Example::stage("fastcgi", &["8480"]);
+    std::fs::create_dir_all(example.scratch.join("lib/fastcgi")).expect("a directory");
+    let mut daemon = example.start("fastcgi");
+    example.log("log/app_0.log", "waiting for requests");
+    example.log("log/app_1.log", "waiting for requests");
+    example.log("log/nginx.log", "start worker processes");
+    let port = example.port("8480");
+
+    // One process after the other, several times, under steady requests.
+    let over = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| {
+        let client = || {
+            let mut answers = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                answers.push(get(port));
+            }
+            answers
+        };
+        let clients = [scope.spawn(client), scope.spawn(client), scope.spawn(client)];
+        for _ in 0..3 {
+            for process in ["app:app_0", "app:app_1"] {
+                let restarted = daemon.ctl(&["restart", process]).stdout;
+                assert_eq!(restarted, format!("{process}: stopped\n{process}: started\n"));
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
+    });
+    let ok = |answer: &&String| answer.starts_with("HTTP/1.1 200 OK");
+    assert_eq!(answers.iter().find(|answer| !ok(answer)), None, "of {} requests", answers.len());
+    println!("{} requests while 6 restarts", answers.len());
+    let pid = |answer: &String| answer.lines().last().map(str::to_owned);
+    let served: BTreeSet<_> = answers.iter().filter_map(pid).collect();
+    assert!(answers.len() > 20 && served.len() > 2, "{} answers of {served:?}", answers.len());
+
+    // Nobody accepts, and requests wait in the socket for the process that is started.
+    daemon.ctl(&["stop", "app:app_0"]);
+    let busy = i32::try_from(daemon.pid_of("app:app_1")).expect("a pid");
+    signal(busy, Signal::SIGSTOP);
+    let waiting: Vec<_> = (0..5).map(|_| std::thread::spawn(move || get(port))).collect();
+    let socket = example.scratch.join("run/fastcgi-app.sock").display().to_string();
+    let patience = Instant::now() + PATIENCE;
+    while waiting_at(&socket) < 5 {
+        assert!(Instant::now() < patience, "the requests do not reach the socket");
+        std::thread::yield_now();
+    }
+    daemon.ctl(&["start", "app:app_0"]);
+    let served = format!("app_0, pid {}\n", daemon.pid_of("app:app_0"));
+    for request in waiting {
+        let answer = request.join().unwrap();
+        assert!(ok(&&answer) && answer.ends_with(&served), "{answer}");
+    }
+    signal(busy, Signal::SIGCONT);
+    assert_eq!(daemon.stop().code, 0);
+    assert!(!example.scratch.join("run/fastcgi-app.sock").exists());
 }
 
 #[test]
