@@ -13,7 +13,7 @@ mod logs;
 mod processes;
 mod restart;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod usage;
 
 use std::fmt;

@@ -33,7 +33,7 @@ fn log() -> LogSpec {
 }
 
 /// A stopped process.
-pub(super) fn process(group: &str, name: &str) -> ProcessSnapshot {
+pub(crate) fn process(group: &str, name: &str) -> ProcessSnapshot {
     let spec = ProcessSpec {
         name: ProcessName::new(group, name),
         program: name.into(),

@@ -15,6 +15,7 @@ use warp::reply::Response;
 use super::browser::{self, Names};
 use super::places::{Peer, Places};
 use super::server::Options;
+use super::visitor::{Role, Visitor};
 use super::xmlrpc::{Rpc, Value, decode, encode};
 use super::{routes, tail};
 use crate::api::{Api, Identity, MAX_NAME, Named, Parts};
@@ -65,12 +66,19 @@ impl World {
         Self { runtime, rpc, routes: routes::all(&options, &stopped) }
     }
 
-    fn status(&self, method: &Method, target: &str, body: &'static str) -> StatusCode {
+    fn status(
+        &self,
+        method: &Method,
+        target: &str,
+        body: &'static str,
+        visitor: Option<Visitor>,
+    ) -> StatusCode {
         let peer = Peer::Unix { uid: 0, pid: None };
         let seat = Places::new(1).enter(peer).expect("there is one place");
         let request = Request::builder().method(method).uri(target).extension(Arc::new(seat));
         let request = request.header("content-length", body.len());
-        let request = request.body(body.to_owned()).expect("all its parts are valid");
+        let mut request = request.body(body.to_owned()).expect("all its parts are valid");
+        visitor.map(|visitor| request.extensions_mut().insert(visitor));
         let answer = warp::service(self.routes.clone()).call(request);
         self.runtime.block_on(answer).unwrap_or_else(|never| match never {}).status()
     }
@@ -143,13 +151,18 @@ pub fn http_target(bytes: &[u8]) {
     let Some(whole) = uri.path_and_query() else { return };
     WORLD.with(|world| {
         for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
-            let status = world.status(&method, whole.as_str(), "<a/>");
+            let status = world.status(&method, whole.as_str(), "<a/>", None);
             let is_page = public && method != Method::POST && method != Method::DELETE;
             let expected =
                 if is_page { status == StatusCode::OK } else { status.is_client_error() };
             assert!(expected, "{method} {whole}: {status}");
-            // No page depends on its query.
-            assert_eq!(status, world.status(&method, path, "<a/>"), "{method} {whole}");
+            // No public page depends on its query.
+            assert_eq!(status, world.status(&method, path, "<a/>", None), "{method} {whole}");
+            // Somebody who was let in gets a page, or a refusal that says why.
+            let visitor = Visitor::new(Role::Act, "", "");
+            let status = world.status(&method, whole.as_str(), "<a/>", Some(visitor));
+            let is_fine = !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE;
+            assert!(is_fine, "{method} {whole}: {status}");
         }
     });
 }

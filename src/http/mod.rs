@@ -5,6 +5,7 @@
 //! password where one is set ([`auth`]), over TLS where there is a certificate ([`tls`]), and browsers are kept from being used by other sites
 //! ([`browser`]). Only then a request reaches the routes (`routes`).
 
+mod asked;
 pub mod auth;
 pub mod browser;
 #[doc(hidden)]
@@ -19,6 +20,7 @@ mod stall;
 mod tail;
 pub mod tls;
 pub mod visitor;
+pub mod web;
 mod wire;
 pub mod xmlrpc;
 

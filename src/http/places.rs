@@ -182,6 +182,14 @@ pub struct Work {
     seat: Arc<Seat>,
 }
 
+impl Work {
+    /// Whose request it is.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.seat.peer
+    }
+}
+
 impl Drop for Work {
     fn drop(&mut self) {
         let mut taken = self.seat.places.taken();

@@ -13,6 +13,7 @@ use warp::{Filter, Rejection};
 use super::page;
 use super::server::Options;
 use super::tail::Tails;
+use super::web::Web;
 use super::xmlrpc::{Endpoint, Rpc};
 
 /// Whether this path is for everybody on a server with a login.
@@ -26,9 +27,7 @@ pub fn all(options: &Options, stopped: &watch::Receiver<bool>) -> BoxedFilter<(R
     let rpc = Rpc::new(options.api.clone(), options.namespaces.clone(), Arc::clone(&options.log));
     let rpc = Endpoint::new(rpc, Arc::clone(&options.log)).route();
     let tails = Tails::new(options.api.clone(), stopped.clone()).route();
-    let front = warp::path::end().or(warp::path!("index.html")).unify().map(page::front);
-    let ok = warp::path!("ok.html").map(page::ok);
-    let pages = warp::get().or(warp::head()).unify().and(front.or(ok).unify());
+    let pages = Web::new(options.api.clone(), Arc::clone(&options.log)).route();
     rpc.or(tails).unify().or(pages).unify().recover(refused).unify().boxed()
 }
 

@@ -301,7 +301,7 @@ async fn serve<S>(
 /// What an answer holds until it is sent: the place of its connection, and its share of memory.
 #[derive(Debug, Default)]
 struct Owed {
-    _work: Option<Work>,
+    _work: Option<Arc<Work>>,
     _held: Option<Arc<Held>>,
 }
 
@@ -340,8 +340,9 @@ async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -
     let work = request.body().is_end_stream().then(|| seat.work());
     request.extensions_mut().insert(Arc::clone(seat));
     let Ok(mut response) = warp::service(site.service.clone()).call(request).await;
-    let held = response.extensions_mut().remove::<Arc<Held>>();
-    (response, Owed { _work: work, _held: held })
+    let extensions = response.extensions_mut();
+    let (held, begun) = (extensions.remove::<Arc<Held>>(), extensions.remove::<Arc<Work>>());
+    (response, Owed { _work: work.map(Arc::new).or(begun), _held: held })
 }
 
 /// Who a request comes from: nobody in particular where it asks for what everybody may have.

@@ -10,6 +10,9 @@ use tokio_rustls::rustls::crypto::ring;
 
 use super::auth::same;
 
+/// How many bytes a token has, and the key that it comes from.
+const SIZE: usize = 32;
+
 /// What somebody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -26,7 +29,7 @@ pub struct Visitor {
     pub role: Role,
     /// Who they are, for the log: a user name, or empty when nobody asked.
     pub name: Arc<str>,
-    token: Arc<str>,
+    token: Option<[u8; SIZE]>,
 }
 
 impl fmt::Debug for Visitor {
@@ -41,8 +44,7 @@ impl Visitor {
     /// the session they come with.
     #[must_use]
     pub fn new(role: Role, name: &str, scope: &str) -> Self {
-        let token = token(&[scope, name]).unwrap_or_default();
-        Self { role, name: name.into(), token: token.into() }
+        Self { role, name: name.into(), token: token(&[scope, name]) }
     }
 
     /// Whether they may change things.
@@ -52,36 +54,66 @@ impl Visitor {
     }
 
     /// What a form or a script of our own pages sends along, and no other site can know (C-439).
+    /// Another one each time: what comes back in compressed answers must not be guessed by their
+    /// length. Empty when the system has no random numbers, and then nobody can act.
     #[must_use]
-    pub fn token(&self) -> &str {
-        &self.token
+    pub fn token(&self) -> String {
+        let Some((token, mask)) = self.token.zip(random()) else { return String::new() };
+        hex(mask) + &hex(masked(token, mask))
     }
 
-    /// Whether this is their token. Without random numbers there is none, and nobody has it.
+    /// Whether this is one of their tokens.
     #[must_use]
     pub fn owns(&self, token: &str) -> bool {
-        !self.token.is_empty() && same(self.token.as_bytes(), token.as_bytes())
+        let parts = token.split_at_checked(2 * SIZE);
+        let parts = parts.and_then(|(mask, rest)| Some((unhex(mask)?, unhex(rest)?)));
+        let Some((token, (mask, given))) = self.token.zip(parts) else { return false };
+        same(&token, &masked(given, mask))
     }
 }
 
 /// A keyed hash of these words. The key is the process's own and lives as long, so that pages
 /// stay good through a restart of the configuration. None when the system has no random numbers.
-fn token(words: &[&str]) -> Option<String> {
-    static KEY: OnceLock<Option<[u8; 32]>> = OnceLock::new();
-    let key = KEY.get_or_init(|| {
-        let mut key = [0; 32];
-        ring::default_provider().secure_random.fill(&mut key).is_ok().then_some(key)
-    });
+fn token(words: &[&str]) -> Option<[u8; SIZE]> {
+    static KEY: OnceLock<Option<[u8; SIZE]>> = OnceLock::new();
+    let key = KEY.get_or_init(random);
     let mut mac = <Blake2sMac256 as KeyInit>::new_from_slice(key.as_ref()?).ok()?;
     for word in words {
         mac.update(&word.len().to_le_bytes());
         mac.update(word.as_bytes());
     }
-    let mut hex = String::with_capacity(64);
-    for byte in mac.finalize().into_bytes() {
+    Some(mac.finalize().into_bytes().into())
+}
+
+fn random() -> Option<[u8; SIZE]> {
+    let mut bytes = [0; SIZE];
+    ring::default_provider().secure_random.fill(&mut bytes).is_ok().then_some(bytes)
+}
+
+fn masked(mut bytes: [u8; SIZE], mask: [u8; SIZE]) -> [u8; SIZE] {
+    bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    bytes
+}
+
+fn hex(bytes: [u8; SIZE]) -> String {
+    let mut hex = String::with_capacity(2 * SIZE);
+    for byte in bytes {
         let _ = write!(hex, "{byte:02x}"); // a String takes everything
     }
-    Some(hex)
+    hex
+}
+
+fn unhex(text: &str) -> Option<[u8; SIZE]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * SIZE {
+        return None;
+    }
+    let value = |digit: u8| char::from(digit).to_digit(16);
+    let mut bytes = [0; SIZE];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::try_from(value(pair[0])? * 16 + value(pair[1])?).ok()?;
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -92,15 +124,18 @@ mod tests {
     fn a_token_is_good_for_its_owner_alone() {
         // C-439
         let bob = Visitor::new(Role::Act, "bob", "[inet_http_server]");
-        assert!(bob.owns(bob.token()) && bob.token().len() == 64);
-        assert!(bob.owns(Visitor::new(Role::Act, "bob", "[inet_http_server]").token()));
+        let (one, other) = (bob.token(), bob.token());
+        assert!(bob.owns(&one) && bob.owns(&other) && one != other);
+        assert!(bob.owns(&Visitor::new(Role::Act, "bob", "[inet_http_server]").token()));
         for (name, scope) in [("eve", "[inet_http_server]"), ("bob", "s"), ("", "")] {
-            assert!(!bob.owns(Visitor::new(Role::Act, name, scope).token()));
+            assert!(!bob.owns(&Visitor::new(Role::Act, name, scope).token()));
         }
-        let (one, other) = (Visitor::new(Role::Act, "b", "a"), Visitor::new(Role::Act, "", "ab"));
-        assert_ne!(one.token(), other.token());
-        assert!(!bob.owns("") && !bob.owns(&bob.token()[1..]));
-        assert!(!format!("{bob:?}").contains(bob.token()));
+        let split = Visitor::new(Role::Act, "b", "a");
+        assert!(!split.owns(&Visitor::new(Role::Act, "", "ab").token()));
+        for wrong in ["", "0", &one[1..], &"0".repeat(128), &format!("{one}0"), &"é".repeat(64)] {
+            assert!(!bob.owns(wrong), "{wrong}");
+        }
+        assert!(!format!("{bob:?}").contains("token"));
     }
 
     #[test]

@@ -12,3 +12,4 @@ mod listeners;
 mod rpc;
 mod tail;
 mod tls;
+mod web;

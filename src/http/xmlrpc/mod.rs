@@ -15,6 +15,7 @@ mod methods;
 mod serve;
 pub mod value;
 
+pub use audit::{Log, shown};
 pub use dispatch::Rpc;
 pub use serve::{Endpoint, Held};
 pub use value::Value;

@@ -1,14 +1,12 @@
 //! `/RPC2` (C-278 to C-282).
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::Response;
@@ -18,6 +16,7 @@ use super::audit::{Log, shown};
 use super::budget::weight;
 use super::dispatch::{Rpc, Session};
 use super::{decode, encode};
+use crate::http::asked::Asked;
 use crate::http::browser;
 use crate::http::page;
 use crate::http::places::{Seat, Work};
@@ -35,65 +34,11 @@ const NEXT_PART: Duration = Duration::from_secs(20);
 /// How long a client may take for a whole call.
 const WHOLE: Duration = Duration::from_secs(120);
 
-/// How long a call goes on whose client is gone.
-const ABANDONED: Duration = Duration::from_secs(5);
-
 /// What an answer holds until it is sent.
 #[derive(Debug)]
 pub struct Held {
     _work: Work,
     _session: Session,
-}
-
-/// A call that somebody asked for. When they leave before it has ended, what was asked for is
-/// still done, as upstream does it; only waiting for it ends soon.
-struct Asked<T: Send + 'static> {
-    call: Option<JoinHandle<T>>,
-}
-
-impl<T: Send + 'static> Asked<T> {
-    fn new(call: JoinHandle<T>) -> Self {
-        Self { call: Some(call) }
-    }
-
-    /// Ends it, unless it has ended.
-    fn give_up(self) -> Self {
-        if let Some(call) = &self.call {
-            call.abort();
-        }
-        self
-    }
-}
-
-/// Comes when a call has gone on for long enough after its client left.
-async fn abandoned(end: &End) {
-    end.reached().await;
-    sleep(ABANDONED).await;
-}
-
-impl<T: Send + 'static> Future for Asked<T> {
-    type Output = Result<T, JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(call) = &mut self.call else { return Poll::Pending };
-        let poll = Pin::new(call).poll(cx);
-        if poll.is_ready() {
-            self.call = None;
-        }
-        poll
-    }
-}
-
-impl<T: Send + 'static> Drop for Asked<T> {
-    fn drop(&mut self) {
-        if let Some(mut call) = self.call.take() {
-            tokio::spawn(async move {
-                if timeout(ABANDONED, &mut call).await.is_err() {
-                    call.abort();
-                }
-            });
-        }
-    }
 }
 
 /// What the route stands on.
@@ -180,13 +125,8 @@ impl Endpoint {
             let outcome = rpc.call(&method, arguments, &mut session).await;
             (outcome, session, work)
         });
-        let mut asked = Asked::new(call);
-        let ended = tokio::select! {
-            ended = &mut asked => ended,
-            () = abandoned(end) => asked.give_up().await,
-        };
         // A panic goes on to where it is told.
-        let (outcome, session, work) = match ended {
+        let (outcome, session, work) = match Asked::new(call).ended(end).await {
             Ok(ended) => ended,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return Err(page::plain_error(StatusCode::SERVICE_UNAVAILABLE)),

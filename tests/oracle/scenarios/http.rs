@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::compare::compare;
 use crate::support::http::{Answer, Http, Target, ask, get, unix};
 use crate::support::process::run;
-use crate::world::{DAEMON, World};
+use crate::world::{DAEMON, Side, World};
 
 /// What of an answer clients go by.
 fn note(world: &mut World, label: &str, answer: &Answer) {
@@ -173,4 +173,157 @@ fn stream(target: &Target, path: &str, bytes: usize) -> (Answer, String) {
         text.extend(http.chunk().expect("a chunk"));
     }
     (head, String::from_utf8_lossy(&text).into_owned())
+}
+
+/// C-329, C-330, C-331, C-332: what the page shows, and what its actions say.
+#[test]
+fn status_page() {
+    compare(|world| {
+        world.programs(
+            "[program:b]\ncommand=/bin/cat\nprocess_name=x%(process_num)d\nnumprocs=2\nstartsecs=0\n\
+             [program:a]\ncommand=/bin/cat\nstartsecs=0\n\
+             [program:none]\ncommand=/nothing/here\nautostart=false\n\
+             [program:sour]\ncommand=/bin/false\nautostart=false\nstartretries=0\n\
+             [program:down]\ncommand=/bin/cat\nautostart=false\nstartsecs=0\n",
+        );
+        world.start();
+        world.expect_running(&["a", "x0", "x1"]);
+        let target = socket(world);
+        let page = get(&target, "/", "");
+        note(world, "page", &page);
+        world.note("type", page.header("content-type").unwrap_or("-"));
+        let rows = rows(&page.text());
+        world.upstream_is("six rows", rows.len() == 6);
+        world.note("rows", &rows.join("\n"));
+        for action in [
+            "action=refresh",
+            "processname=a&action=stop",
+            "processname=a&action=stop",
+            "processname=a&action=start",
+            "processname=a&action=start",
+            "processname=a&action=restart",
+            "processname=b:x1&action=stop",
+            "processname=down&action=restart",
+            "processname=a&action=clearlog",
+            "processname=none&action=start",
+            "processname=none&action=restart",
+            "processname=sour&action=start",
+            "processname=nope&action=start",
+            "action=stopall",
+            "action=restartall",
+        ] {
+            let message = message(world, &target, action);
+            world.note(action, &message);
+        }
+        world.note("shown", &rows_message(&get(&target, "/?message=a%3Cb%3E%26c", "").text()));
+    });
+}
+
+/// C-332: a page without programs.
+#[test]
+fn empty_status_page() {
+    compare(|world| {
+        world.programs("");
+        world.start();
+        let text = get(&socket(world), "/index.html", "").text();
+        world.note("empty", &text.contains("No programs to manage").to_string());
+    });
+}
+
+/// C-333: the end of a log as a page.
+#[test]
+fn tail_page() {
+    compare(|world| {
+        world.programs(
+            "[program:a]\ncommand=/bin/sh -c 'seq 1 1000; exec cat'\nstdout_logfile=DIR/a.out\n\
+             [program:mute]\ncommand=/bin/cat\nstdout_logfile=NONE\n",
+        );
+        world.start();
+        world.expect_running(&["a", "mute"]);
+        world.expect_file("a.out", "\n1000\n");
+        for query in [
+            "",
+            "?processname=",
+            "?processname=a",
+            "?processname=a&limit=2000",
+            "?processname=a&limit=1",
+            "?processname=a&limit=x",
+            "?processname=a&limit=-3",
+            "?processname=mute",
+            "?processname=nope",
+        ] {
+            let page = get(&socket(world), &format!("/tail.html{query}"), "").text();
+            let (_, rest) = page.split_once("<pre").expect("the log");
+            let (_, rest) = rest.split_once('>').expect("its begin");
+            world.note(query, rest.split("</pre>").next().unwrap_or_default());
+            if !query.contains("=a") && !query.contains("=nope") {
+                continue;
+            }
+            let (_, title) = page.split_once("<title>").expect("a title");
+            let title = title.split("</title>").next().unwrap_or_default().trim().to_owned();
+            world.note(&format!("{query} title"), &title);
+        }
+    });
+}
+
+/// What scripts read of the rows: class and text of the state, description, name, actions.
+fn rows(page: &str) -> Vec<String> {
+    let between = |text: &str, from: &str, to: &str| {
+        let (_, rest) = text.split_once(from)?;
+        Some(rest.split_once(to)?.0.to_owned())
+    };
+    page.split("<tr")
+        .filter_map(|row| {
+            let row = row.split("</tr>").next()?;
+            let class = between(row, "<span class=\"status", "\"")?;
+            let state = between(row, &format!("status{class}\">"), "<")?;
+            let text = row.split("<span>").nth(1).and_then(|text| text.split('<').next())?;
+            let link = between(row, "tail.html?processname=", "</a>")?;
+            let name = link.rsplit('>').next()?.to_owned();
+            let labels =
+                ["Restart", "Stop", "Start", "Clear Log", "Tail -f Stdout", "Tail -f Stderr"];
+            let actions: Vec<_> =
+                labels.into_iter().filter(|label| row.contains(&format!(">{label}<"))).collect();
+            let text = text.split("pid ").next().unwrap_or_default();
+            Some(format!("{class} {state} {text:?} {name} {}", actions.join(",")))
+        })
+        .collect()
+}
+
+/// The message of a page.
+fn rows_message(page: &str) -> String {
+    let (_, rest) = page.split_once("status_msg\"").expect("a message");
+    let (_, rest) = rest.split_once('>').expect("its begin");
+    let text = rest.split('<').next().unwrap_or_default();
+    let marks = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#38;", "&"),
+        ("&amp;", "&"),
+    ];
+    marks.iter().fold(text.to_owned(), |text, (code, mark)| text.replace(code, mark))
+}
+
+/// Asks for an action, as each side wants it, and gives the message that it leads to.
+fn message(world: &World, target: &Target, action: &str) -> String {
+    let path = format!("/index.html?{action}");
+    let answer = if world.side == Side::Upstream {
+        get(target, &path, "")
+    } else {
+        let page = get(target, "/", "").text();
+        let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a token");
+        let body = format!("csrf={}", rest.split('"').next().unwrap_or_default());
+        let length = body.len();
+        ask(
+            target,
+            format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"),
+        )
+    };
+    let location = answer.header("location").unwrap_or_default();
+    let (_, message) = location.split_once("/?message=").expect("a message");
+    let message = percent_encoding::percent_decode_str(message).decode_utf8_lossy().into_owned();
+    // Times end it.
+    message.split(" at ").next().unwrap_or_default().to_owned()
 }

@@ -1,0 +1,15 @@
+//! The web page at the servers' root, for people and for the scripts that read upstream's.
+//!
+//! Every page is whole without JavaScript. What changes something is asked for by POST with a
+//! token that only our own pages know; a GET that asks for it shows a form instead (C-439).
+
+mod acts;
+mod assets;
+mod body;
+mod form;
+mod pages;
+mod respond;
+mod routes;
+mod view;
+
+pub use routes::Web;
