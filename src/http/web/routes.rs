@@ -28,6 +28,8 @@ use crate::model::snapshot::Channel;
 
 /// How many wishes are granted at the same time.
 const MAX_GRANTING: usize = 64;
+/// What others serve, by how it begins (C-323): pages do not answer for them.
+const OTHERS: [&str; 3] = ["/RPC2", "/logtail", "/mainlogtail"];
 /// The longest message that a page shows, in characters.
 const MAX_MESSAGE: usize = 2000;
 /// The least and the most that `/tail.html` shows, in bytes.
@@ -69,6 +71,10 @@ impl Web {
     /// The routes.
     pub fn route(self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
         let request = warp::path::full()
+            .and_then(|path: FullPath| async move {
+                let others = OTHERS.iter().any(|other| path.as_str().starts_with(other));
+                if others { Err(warp::reject::not_found()) } else { Ok(path) }
+            })
             .and(warp::query::raw().or(warp::any().map(String::new)).unify())
             .and(warp::header::headers_cloned())
             .and(warp::ext::optional::<Visitor>())
