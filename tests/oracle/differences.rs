@@ -478,4 +478,22 @@ pub const DIFFERENCES: &[Difference] = &[
         row: "C-297",
         reason: "the place of an error has the whole path of the file, and the line",
     },
+    Difference {
+        scenario: "fcgi::life_of_a_socket",
+        label: "both stopped",
+        row: "C-424",
+        reason: "the file of a socket goes with it",
+    },
+    Difference {
+        scenario: "fcgi::stdin",
+        label: "file member.out",
+        row: "C-405",
+        reason: "a FastCGI program in a group has its socket (C-423)",
+    },
+    Difference {
+        scenario: "fcgi::busy",
+        label: "a busy port",
+        row: "C-400",
+        reason: "the program fails to start, and the daemon serves the others",
+    },
 ];

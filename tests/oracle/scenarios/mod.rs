@@ -5,6 +5,7 @@ mod command_line;
 mod commands;
 mod config_errors;
 mod config_values;
+mod fcgi;
 mod flags;
 mod groups;
 mod http;
