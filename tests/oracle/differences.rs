@@ -221,6 +221,30 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "a message instead of a Python traceback, with the same exit code",
     },
     Difference {
+        scenario: "fcgi_application::unix_socket",
+        label: "asked with none",
+        row: "C-403",
+        reason: "the file of a socket is removed when the socket is closed",
+    },
+    Difference {
+        scenario: "fcgi_application::unix_socket",
+        label: "the file is left",
+        row: "C-403",
+        reason: "the file of a socket is removed when the socket is closed",
+    },
+    Difference {
+        scenario: "fcgi_application::unix_socket",
+        label: "the file is left at the end",
+        row: "C-403",
+        reason: "the file of a socket is removed when the socket is closed",
+    },
+    Difference {
+        scenario: "fcgi_application::update",
+        label: "ctl reread / stdout",
+        row: "C-424",
+        reason: "every part of a FastCGI socket counts as a change",
+    },
+    Difference {
         scenario: "groups::broken_reload",
         label: "ctl reload / exit",
         row: "C-415",

@@ -6,6 +6,7 @@ mod commands;
 mod config_errors;
 mod config_values;
 mod fcgi;
+mod fcgi_application;
 mod flags;
 mod groups;
 mod http;

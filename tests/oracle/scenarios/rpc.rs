@@ -12,7 +12,7 @@ use crate::world::{DAEMON, World, upstream};
 
 /// Makes calls through Python's client: each line is a JSON array of method and parameters. Each
 /// is an observation under what was called.
-fn calls(world: &mut World, calls: &str) {
+pub fn calls(world: &mut World, calls: &str) {
     let socket = world.dir.join("sv.sock").display().to_string();
     calls_at(world, &socket, calls);
 }
