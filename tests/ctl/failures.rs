@@ -129,10 +129,10 @@ fn what_speaks_something_else_is_told_on_one_line() {
 #[test]
 fn an_unknown_protocol_is_told() {
     // C-239
-    let (_directory, config) = nobody("https://x");
+    let (_directory, config) = nobody("ftp://x");
     for action in ["status", "reread", "shutdown"] {
         let run = ctl(&config, &[action]);
-        let start = "error: <class 'ValueError'>, Unknown protocol for serverurl https://x: ";
+        let start = "error: <class 'ValueError'>, Unknown protocol for serverurl ftp://x: ";
         assert!(run.stdout.starts_with(start) && run.code == Some(1), "{action}: {run:?}");
     }
 }
