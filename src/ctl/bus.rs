@@ -14,7 +14,7 @@ use zbus::wire::DynamicDeserialize;
 use zbus::{DynamicType, MatchRule, MessageStream, OwnedFd, OwnedVariant, fdo};
 
 use super::client::{
-    Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Outcome, ProcessInfo,
+    Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Login, Outcome, ProcessInfo,
     StateChange,
 };
 use crate::dbus::proxy::{ManagerProxy, Options, ProcessStateChanged};
@@ -417,6 +417,12 @@ impl Client for BusClient {
 
     async fn restart(&self) -> Result<(), CallError> {
         self.ask("Restart", &()).await
+    }
+
+    async fn create_login(&self, read_only: bool) -> Result<Login, CallError> {
+        let method = if read_only { "CreateReadOnlyLogin" } else { "CreateLogin" };
+        let (links, seconds) = self.ask(method, &()).await?;
+        Ok(Login { links, seconds })
     }
 
     async fn state_changes(&self) -> Result<LocalBoxStream<'static, StateChange>, CallError> {

@@ -82,6 +82,15 @@ pub enum Log<'a> {
     Process(&'a str, Channel),
 }
 
+/// A link to the web page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The link, as it is at each server.
+    pub links: Vec<String>,
+    /// How long it is good.
+    pub seconds: u64,
+}
+
 /// A process went from one state to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
@@ -194,6 +203,9 @@ pub trait Client {
 
     /// Restarts the daemon.
     async fn restart(&self) -> Result<(), CallError>;
+
+    /// Makes a link that lets somebody in on the web page once, to look only or to act.
+    async fn create_login(&self, read_only: bool) -> Result<Login, CallError>;
 
     /// The changes of state from now on.
     async fn state_changes(&self) -> Result<LocalBoxStream<'static, StateChange>, CallError>;

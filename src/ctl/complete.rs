@@ -1,7 +1,7 @@
 //! Completion of what is typed in the shell (C-276).
 
 use super::client::ProcessInfo;
-use super::commands::help::TOPICS;
+use super::commands::help::topics;
 
 /// Where the word before `pos` begins, and what may stand there; `processes` is asked only when
 /// names are wanted.
@@ -25,6 +25,7 @@ pub fn complete(
         "clear" | "fg" | "pid" | "restart" | "signal" | "start" | "status" | "stop" | "tail" => {
             names(&processes(), word.contains(':'))
         }
+        "web" => vec!["--read-only".to_owned()],
         _ => Vec::new(),
     };
     let matching = candidates.into_iter().filter(|candidate| candidate.starts_with(word));
@@ -37,7 +38,7 @@ fn is_delimiter(c: char) -> bool {
 }
 
 fn actions() -> Vec<String> {
-    let mut names: Vec<String> = TOPICS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut names: Vec<String> = topics().map(|(name, _)| (*name).to_owned()).collect();
     names.push("help".to_owned());
     names.sort();
     names
@@ -102,7 +103,8 @@ mod tests {
         assert_eq!(at_end("sta"), (0, vec!["start ".to_owned(), "status ".to_owned()]));
         assert_eq!(at_end("  he"), (2, vec!["help ".to_owned()]));
         assert_eq!(at_end("help ver"), (5, vec!["version ".to_owned()]));
-        assert_eq!(at_end("").1.len(), 22);
+        assert_eq!(at_end("").1.len(), 23);
+        assert_eq!(at_end("web --").1, ["--read-only "]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::bus::{PATIENCE, States, differences};
 use super::client::{
-    Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Outcome, ProcessInfo,
+    Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Login, Outcome, ProcessInfo,
     StateChange,
 };
 use super::http::{self, Server};
@@ -381,6 +381,11 @@ impl Client for XmlRpcClient {
 
     async fn restart(&self) -> Result<(), CallError> {
         self.done("restart", &[]).await
+    }
+
+    async fn create_login(&self, _read_only: bool) -> Result<Login, CallError> {
+        let why = "links are made over D-Bus alone: on the machine of supervisord, without -s";
+        Err(CallError::Fault(Fault::new(FaultKind::Failed, why)))
     }
 
     /// XML-RPC tells nothing by itself: what changes is seen by looking.

@@ -14,6 +14,7 @@ use crate::api::{self, Api};
 use crate::config::settings::{MainLog, Settings};
 use crate::core::supervisor::{self, Supervisor};
 use crate::dbus::endpoint::{Bus, Endpoints, Options};
+use crate::http::sessions::{Logins, Sessions};
 use crate::http::{self, Listeners, Servers};
 use crate::model::record::{Level, Record};
 use crate::runtime::command::{self, Inheritance};
@@ -62,6 +63,8 @@ pub struct Parts<'a> {
     pub bus: Option<&'a UnixListener>,
     /// The sockets of the HTTP servers.
     pub servers: &'a Listeners,
+    /// Who is logged in there.
+    pub sessions: Sessions,
     /// Reads the configuration again.
     pub loader: Loader,
     /// Reads it for a restart, and refuses what a daemon could not start with.
@@ -84,6 +87,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         cgroups,
         bus,
         servers,
+        sessions,
         loader,
         restart_loader,
         ready,
@@ -146,8 +150,9 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
             config_file: daemon.config_file,
         },
     });
-    let servers = serve_http(servers, api.clone(), namespaces, &log);
-    let endpoints = open_endpoints(api, bus, &log);
+    let logins = Logins::to(servers, sessions.clone());
+    let servers = serve_http(servers, api.clone(), namespaces, sessions, &log);
+    let endpoints = open_endpoints(api, bus, logins, &log);
     tokio::spawn(announce_front_ends(engine, endpoints.as_ref().map(Endpoints::settled)));
     let outcome = done.await.map_err(|_| "the engine ended unexpectedly".to_owned());
     let endpoints = async {
@@ -178,7 +183,12 @@ async fn announce_front_ends(engine: EngineHandle, bus: Option<impl Future<Outpu
 }
 
 /// Opens the ways in. Without them the daemon runs on: it can still be signalled.
-fn open_endpoints(api: Api, bus: Option<&UnixListener>, log: &LogHandle) -> Option<Endpoints> {
+fn open_endpoints(
+    api: Api,
+    bus: Option<&UnixListener>,
+    logins: Logins,
+    log: &LogHandle,
+) -> Option<Endpoints> {
     let complain = |error| {
         log.record(Record::new(Level::Error, format!("could not open the D-Bus API: {error}")));
     };
@@ -190,6 +200,7 @@ fn open_endpoints(api: Api, bus: Option<&UnixListener>, log: &LogHandle) -> Opti
         uid,
         socket,
         bus: Some(Bus::of(uid)),
+        logins,
         log: Arc::new(move |record| log.record(record)),
     };
     Endpoints::start(options).map_err(complain).ok()
@@ -200,11 +211,12 @@ fn serve_http(
     listeners: &Listeners,
     api: Api,
     namespaces: Vec<String>,
+    sessions: Sessions,
     log: &LogHandle,
 ) -> Option<Servers> {
     let lines = log.clone();
     let lines = Arc::new(move |record| lines.record(record));
-    let options = http::Options { api, namespaces, log: lines };
+    let options = http::Options { api, namespaces, sessions, log: lines };
     let complain = |error| {
         log.record(Record::new(Level::Error, format!("could not serve HTTP: {error}")));
     };

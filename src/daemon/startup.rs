@@ -14,6 +14,7 @@ use crate::config::settings::{Access, HttpAddress, MainLog, Settings};
 use crate::config::{self, Host, Overrides};
 use crate::core::action::ExitKind;
 use crate::http::listen::{self, Listeners};
+use crate::http::sessions::Sessions;
 use crate::model::message::{Field, Kind};
 use crate::model::paths;
 use crate::model::record::{Level, Record};
@@ -133,6 +134,8 @@ impl Prepared {
             .build()
             .map_err(|error| refused(&error, "could not start an event loop"))?;
 
+        // They survive restarts: whoever asks for one on the web page wants to go on there.
+        let sessions = Sessions::default();
         let mut restarted = false;
         loop {
             let (plane, tapped) = LogPlane::start(&incarnation::main_log_plan(&settings))
@@ -147,6 +150,7 @@ impl Prepared {
                 cgroups: cgroups.clone(),
                 bus: bus.as_ref().map(Listener::socket),
                 servers: &servers,
+                sessions: sessions.clone(),
                 loader: Arc::clone(&loader),
                 restart_loader: restart_loader(&loader, &settings.daemon.pidfile, &servers),
                 ready: ready.take(),

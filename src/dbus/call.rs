@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use zbus::message::Header;
 use zbus::names::OwnedUniqueName;
 use zbus::wire::DynamicDeserialize;
 use zbus::{DynamicType, Message, OwnedVariant};
@@ -38,6 +39,11 @@ impl<'m> Call<'m> {
     /// Its arguments.
     pub fn args<T: for<'d> DynamicDeserialize<'d>>(&self) -> Result<T, Failure> {
         self.message.body().deserialize().map_err(|error| Failure::invalid_args(error.to_string()))
+    }
+
+    /// Its header.
+    pub fn header(&self) -> Header<'_> {
+        self.message.header()
     }
 
     /// Who calls, on a bus.

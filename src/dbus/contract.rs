@@ -50,8 +50,9 @@ pub struct Interface {
 /// One method.
 #[derive(Debug, Default)]
 pub struct Method {
-    /// The polkit action that a call needs, without its prefix. A method without one is refused.
-    pub action: Option<&'static str>,
+    /// The polkit actions that a call needs, all of them, without their prefix. A method without
+    /// one is refused.
+    pub actions: Vec<&'static str>,
     /// The names of what goes in.
     pub names: Vec<&'static str>,
     /// The types of what goes in, one after the other.
@@ -129,7 +130,8 @@ pub(super) fn read(xml: &'static str) -> Contract {
                 interface.signals.entry(signal).or_default().push_str(tag.get("type"));
             }
             ("annotation", Member::Method(method)) if tag.get("name") == ACTION => {
-                interface.methods.entry(method).or_default().action = Some(tag.get("value"));
+                interface.methods.entry(method).or_default().actions =
+                    tag.get("value").split(' ').collect();
             }
             ("annotation", Member::Property(property)) if tag.get("name") == EMITS_CHANGED => {
                 if let Some(property) = interface.properties.get_mut(property) {
@@ -208,7 +210,7 @@ mod tests {
         assert_eq!(sum(|i| i.signals.len()), count("signal"));
 
         let method = &contract.interface(MANAGER).unwrap().methods["TailProcessLog"];
-        assert_eq!(method.action, Some("read-logs"));
+        assert_eq!(method.actions, ["read-logs"]);
         assert_eq!((method.input.as_str(), method.output.as_str()), ("ssxx", "ayxb"));
         let process = contract.interface(PROCESS).unwrap();
         // C-446: 64 bits.
@@ -225,7 +227,9 @@ mod tests {
             ["inspect", "read-logs", "manage-processes", "manage-configuration", "shutdown"];
         for (name, interface) in &contract().interfaces {
             for (method, needs) in &interface.methods {
-                assert!(known.contains(&needs.action.unwrap_or("none")), "{name}.{method}");
+                let is_known = |action: &&str| known.contains(action);
+                assert!(!needs.actions.is_empty(), "{name}.{method}");
+                assert!(needs.actions.iter().all(is_known), "{name}.{method}");
             }
         }
     }

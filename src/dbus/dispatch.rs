@@ -25,11 +25,12 @@ use super::publish::Signals;
 use super::standard::{self, PEER, interfaces, standard};
 use super::{group, manager, process};
 use crate::api::Api;
+use crate::http::sessions::Logins;
 
 /// The largest body of a call, in bytes: what `SendProcessStdin` takes, and then some.
 pub(super) const MAX_BODY: usize = 4 * 1024 * 1024;
-/// The actions that change nothing.
-const LOOKING: [&str; 2] = ["inspect", "read-logs"];
+/// What a call of the standard interfaces needs.
+const STANDARD: [&str; 1] = ["inspect"];
 
 /// What the calls of one connection are answered with.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(super) struct Context {
     pub(super) audit: Audit,
     /// The room for followers, shared by all connections.
     pub(super) followers: Followers,
+    /// What links to the web page are made with.
+    pub(super) logins: Logins,
     /// Who calls.
     pub(super) callers: Callers,
     /// The signals of this connection.
@@ -70,8 +73,8 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
     }
     let about = About::of(&meant.object, interface, member, method, message);
     let own = contract().interface(interface).is_some();
-    let action = if own { method.action } else { Some("inspect") };
-    let caller = match authorised(context, message, action, &about).await {
+    let actions = if own { &method.actions[..] } else { &STANDARD };
+    let caller = match authorised(context, message, actions, &about).await {
         Ok(caller) => caller,
         Err((caller, failure)) => {
             let caller = caller.as_deref().ok_or(header.sender());
@@ -79,7 +82,8 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
             return Err(failure);
         }
     };
-    if action.is_some_and(|action| LOOKING.contains(&action)) {
+    // What needs more than one of these gives away what they allow.
+    if matches!(actions, ["inspect" | "read-logs"]) {
         return carry_out(context, message, meant, path).await;
     }
     let entry = context.audit.begin(&caller, &about);
@@ -92,26 +96,28 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
 async fn authorised(
     context: &Context,
     message: &Message,
-    action: Option<&str>,
+    actions: &[&'static str],
     about: &About,
 ) -> Result<Arc<Caller>, (Option<Arc<Caller>>, Failure)> {
     let header = message.header();
     let caller = context.callers.of(&header).await.map_err(|failure| (None, failure))?;
-    let Some(action) = action else {
+    if actions.is_empty() {
         return Err((Some(caller), Failure::access_denied("Nobody may call this.")));
-    };
-    let question = Question {
-        caller: &caller,
-        header: &header,
-        action,
-        details: about.details(),
-        interactive: is_interactive(&header),
-        bytes: message.body().len(),
-    };
-    match context.policy.check(question).await {
-        Ok(()) => Ok(caller),
-        Err(failure) => Err((Some(caller), failure)),
     }
+    for action in actions {
+        let question = Question {
+            caller: &caller,
+            header: &header,
+            action,
+            details: about.details(),
+            interactive: is_interactive(&header),
+            bytes: message.body().len(),
+        };
+        if let Err(failure) = context.policy.check(question).await {
+            return Err((Some(caller), failure));
+        }
+    }
+    Ok(caller)
 }
 
 /// A method of an object that may or may not exist.

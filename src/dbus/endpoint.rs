@@ -22,6 +22,7 @@ use super::policy::Policy;
 use super::publish::Signals;
 use super::session;
 use crate::api::Api;
+use crate::http::sessions::Logins;
 use crate::model::record::{Level, Record};
 
 /// How many connections the socket has at the same time.
@@ -70,6 +71,8 @@ pub struct Options {
     pub socket: Option<StdListener>,
     /// The bus to take the name on; none is no bus.
     pub bus: Option<Bus>,
+    /// What links to the web page are made with.
+    pub logins: Logins,
     /// Where lines for the daemon's log go.
     pub log: Log,
 }
@@ -105,6 +108,7 @@ impl Endpoints {
             audit: Audit::new(options.log.clone()),
             api: options.api,
             followers: Followers::default(),
+            logins: options.logins,
             log: options.log,
             stopped,
         };
@@ -144,6 +148,7 @@ pub(super) struct Common {
     pub(super) policy: Policy,
     audit: Audit,
     followers: Followers,
+    logins: Logins,
     log: Log,
     pub(super) stopped: watch::Receiver<bool>,
 }
@@ -154,8 +159,8 @@ impl Common {
     }
 
     pub(super) fn context(self, callers: Callers, signals: Signals) -> Arc<Context> {
-        let Self { api, policy, audit, followers, .. } = self;
-        Arc::new(Context { api, policy, audit, followers, callers, signals })
+        let Self { api, policy, audit, followers, logins, .. } = self;
+        Arc::new(Context { api, policy, audit, followers, logins, callers, signals })
     }
 }
 

@@ -10,6 +10,9 @@ use super::types::{Bytes, ConfigurationRow, GroupRow, ProcessRow, ResultRow, Upd
 use super::{configuration, follow, path};
 use crate::api::{API_VERSION, Api, VERSION};
 use crate::core::request::ProcessResult;
+use crate::http::sessions::{Grant, LINK};
+use crate::http::visitor::Role;
+use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
 use crate::model::state::ProcessState;
 
@@ -180,6 +183,14 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
             api.restart().await?;
             call.done()
         }
+        "CreateLogin" => {
+            let links = create_login(context, &call, Role::Act).await?;
+            call.reply(&(links, LINK.as_secs()))
+        }
+        "CreateReadOnlyLogin" => {
+            let links = create_login(context, &call, Role::Read).await?;
+            call.reply(&(links, LINK.as_secs()))
+        }
         "Subscribe" => {
             context.signals.subscribe();
             call.done()
@@ -190,6 +201,22 @@ pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Ans
         }
         _ => Err(Failure::unknown_method(member)),
     }
+}
+
+/// A link that opens a session of the web page, at each server where one logs in.
+async fn create_login(
+    context: &Context,
+    call: &Call<'_>,
+    role: Role,
+) -> Result<Vec<String>, Failure> {
+    let logins = &context.logins;
+    if logins.servers.is_empty() {
+        let why = "no [inet_http_server] has auth=login";
+        return Err(Fault::new(FaultKind::Failed, why).into());
+    }
+    let caller = context.callers.of(&call.header()).await?;
+    let grant = Grant { role, name: format!("user {}", caller.uid).into() };
+    logins.offer(grant).ok_or_else(|| Failure::failed("The system has no random numbers."))
 }
 
 /// A property of the manager.

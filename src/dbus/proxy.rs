@@ -122,6 +122,10 @@ pub trait Manager {
     fn clear_process_logs(&self, name: &str) -> zbus::Result<()>;
     /// Empties the logs of all processes.
     fn clear_all_process_logs(&self) -> zbus::Result<Vec<ResultRow>>;
+    /// A link to the web page for who may do everything, at each server, and its seconds.
+    fn create_login(&self) -> zbus::Result<(Vec<String>, u64)>;
+    /// The same for who may look.
+    fn create_read_only_login(&self) -> zbus::Result<(Vec<String>, u64)>;
     /// Reads the daemon's own log.
     fn read_log(&self, offset: i64, length: i64) -> zbus::Result<Bytes>;
     /// Follows the daemon's own log.

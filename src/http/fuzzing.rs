@@ -15,6 +15,7 @@ use warp::reply::Response;
 use super::browser::{self, Names};
 use super::places::{Peer, Places};
 use super::server::Options;
+use super::sessions::Sessions;
 use super::visitor::{Role, Visitor};
 use super::xmlrpc::{Rpc, Value, decode, encode};
 use super::{routes, tail};
@@ -58,8 +59,12 @@ impl World {
                 config_file: "/etc/supervisord.conf".into(),
             },
         });
-        let options =
-            Options { api, namespaces: vec!["supervisor".to_owned()], log: Arc::new(drop) };
+        let options = Options {
+            api,
+            namespaces: vec!["supervisor".to_owned()],
+            sessions: Sessions::default(),
+            log: Arc::new(drop),
+        };
         let (_, stopped) = watch::channel(false);
         let rpc =
             Rpc::new(options.api.clone(), options.namespaces.clone(), Arc::clone(&options.log));

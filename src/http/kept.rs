@@ -1,11 +1,9 @@
-//! An answer that keeps its connection's place until it is sent, and ends with its client.
+//! An answer that keeps its connection's place until it is sent, and ends when nobody is there for it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, SizeHint};
-
-use super::wire::End;
 
 /// A body, and what is not given back before it is sent.
 pub struct Kept<B, K> {
@@ -18,11 +16,10 @@ pub struct Kept<B, K> {
 type Gone = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<B: Body, K> Kept<B, K> {
-    /// This body, and this with it, for a client whose end this is.
-    pub fn new(body: B, kept: K, end: &End) -> Self {
+    /// This body, and this with it. `gone` comes when nobody is there any more for it.
+    pub fn new(body: B, kept: K, gone: impl Future<Output = ()> + Send + 'static) -> Self {
         let is_endless = body.size_hint().exact().is_none();
-        let end = end.clone();
-        let gone = is_endless.then(|| Box::pin(async move { end.reached().await }) as _);
+        let gone = is_endless.then(|| Box::pin(gone) as _);
         Self { body, _owed: kept, gone }
     }
 }

@@ -2,7 +2,7 @@
 
 use warp::Reply;
 use warp::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
@@ -44,7 +44,7 @@ pub fn unauthorized(access: &Access) -> Response {
     let (message, challenge) = match access {
         Access::Login => (
             "This server lets in nobody who has not logged in, and does nothing for others. \
-             On this machine, use: sudo supervisorctl",
+             On this machine, use: sudo supervisorctl web",
             // No browser knows it, so none asks for a password that nobody has.
             "Supervisor-Login realm=\"default\"",
         ),
@@ -54,6 +54,19 @@ pub fn unauthorized(access: &Access) -> Response {
     let headers = response.headers_mut();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     closing(response)
+}
+
+/// Somebody was logged in, and is not any more; `cookie` takes their cookie away.
+#[must_use]
+pub fn session_over(cookie: &str) -> Response {
+    let mut response = unauthorized(&Access::Login);
+    let text = "The session is over. On this machine, use: sudo supervisorctl web";
+    *response.body_mut() = error(StatusCode::UNAUTHORIZED, text).into_body();
+    // It consists of what a header can carry.
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// Too many wait for their passwords to be looked at.
@@ -73,8 +86,9 @@ pub fn front() -> Response {
          <meta name=\"viewport\" content=\"width=device-width\"><title>Supervisor</title></head>\n\
          <body>\n<h1>Supervisor</h1>\n\
          <p>Supervisor runs on this machine and takes care of its programs.</p>\n\
-         <p>To see and control them, log in on this machine and use:</p>\n\
-         <pre>sudo supervisorctl status\nsudo supervisorctl help</pre>\n</body>\n</html>\n",
+         <p>To see and control them here, use on that machine:</p>\n\
+         <pre>sudo supervisorctl web</pre>\n\
+         <p>It prints a link that opens this page.</p>\n</body>\n</html>\n",
     )
     .into_response()
 }

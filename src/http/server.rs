@@ -22,22 +22,25 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service;
 use warp::filters::BoxedFilter;
 use warp::http::header::TRANSFER_ENCODING;
-use warp::http::{Request, Response as HyperResponse, StatusCode};
+use warp::http::{HeaderMap, Request, Response as HyperResponse, StatusCode};
 use warp::reply::Response;
 
 use super::auth::{self, Failures, Gate, Verdict};
 use super::browser::{self, Names};
 use super::kept::Kept;
 use super::listen::{Handle, Listeners};
+use super::login::{self, Outcome};
 use super::places::{Peer, Places, Seat, Work};
+use super::sessions::{Grant, Present, Sessions, Stay};
 use super::stall::{self, Guarded};
 use super::tls::{self, Tls};
-use super::visitor::Visitor;
+use super::visitor::{Role, Visitor};
 use super::wire::{End, Wire};
 use super::xmlrpc::Held;
 use super::{page, routes};
 use crate::api::Api;
 use crate::config::settings::{Access, HttpAddress};
+use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
 
 /// How many connections a server has at the same time.
@@ -66,6 +69,8 @@ pub struct Options {
     pub api: Api,
     /// The namespaces of XML-RPC that upstream's interface is under (C-073).
     pub namespaces: Vec<String>,
+    /// Who is logged in where a server has `auth=login`.
+    pub sessions: Sessions,
     /// Where lines for the daemon's log go.
     pub log: Arc<dyn Fn(Record) + Send + Sync>,
 }
@@ -106,6 +111,7 @@ impl Servers {
                 gate: Gate::new(server.access.clone()),
                 names,
                 failures: Failures::default(),
+                sessions: (server.access == Access::Login).then(|| options.sessions.clone()),
                 service: service.clone(),
                 log: Arc::clone(&options.log),
             });
@@ -166,6 +172,8 @@ struct Site {
     /// How browsers may call it; none when they cannot reach it.
     names: Option<Names>,
     failures: Failures,
+    /// Who is logged in; none where nobody needs to.
+    sessions: Option<Sessions>,
     service: BoxedFilter<(Response,)>,
     log: Arc<dyn Fn(Record) + Send + Sync>,
 }
@@ -173,6 +181,15 @@ struct Site {
 impl Site {
     fn log(&self, level: Level, text: String) {
         (self.log)(Record::new(level, text));
+    }
+
+    fn audit(&self, text: String) {
+        (self.log)(Record::new(Level::Info, text).of(Kind::ActionAudited));
+    }
+
+    /// Who sent a request, where people log in.
+    fn present(&self, headers: &HeaderMap) -> Option<Present> {
+        self.sessions.as_ref()?.of(headers, self.tls.is_some())
     }
 }
 
@@ -303,6 +320,7 @@ async fn serve<S>(
 struct Owed {
     _work: Option<Arc<Work>>,
     _held: Option<Arc<Held>>,
+    stay: Option<Stay>,
 }
 
 /// Answers one request, whatever happens, and notes it (C-326).
@@ -312,7 +330,8 @@ async fn answer(
     end: &End,
     mut request: Request<Incoming>,
 ) -> HyperResponse<Kept<impl Body<Data = Bytes, Error = warp::Error> + use<>, Owed>> {
-    let line = format!("{} {} {:?}", request.method(), request.uri(), request.version());
+    let target = login::shown(request.uri());
+    let line = format!("{} {target} {:?}", request.method(), request.version());
     request.extensions_mut().insert(end.clone());
     let answered = AssertUnwindSafe(handle(site, seat, request)).catch_unwind().await;
     let (mut response, owed) = answered.unwrap_or_else(|_| {
@@ -326,71 +345,161 @@ async fn answer(
     let length = response.body().size_hint().exact();
     let length = length.map_or_else(|| "-".to_owned(), |length| length.to_string());
     site.log(Level::Trace, format!("{} - - [{when}] \"{line}\" {status} {length}", seat.peer()));
-    response.map(|body| Kept::new(body, owed, end))
+    let (end, session) = (end.clone(), owed.stay.as_ref().map(Stay::ended));
+    response.map(|body| Kept::new(body, owed, async move { over(&end, session).await }))
+}
+
+/// Comes when nobody is there any more for an answer, or nobody who may have it.
+async fn over(end: &End, session: Option<impl Future<Output = ()>>) {
+    match session {
+        Some(session) => tokio::select! {
+            () = end.reached() => {}
+            () = session => {}
+        },
+        None => end.reached().await,
+    }
 }
 
 /// The answer, and the work it belongs to when it was let in.
 async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -> (Response, Owed) {
-    match admit(site, seat, &request).await {
-        Ok(Some(visitor)) => drop(request.extensions_mut().insert(visitor)),
-        Ok(None) => {}
+    let admitted = admit(site, seat, &request).await;
+    let present = match admitted {
+        Ok(Admitted::Visitor(visitor)) => {
+            request.extensions_mut().insert(visitor);
+            None
+        }
+        Ok(Admitted::Session(present)) => Some(present),
+        Ok(Admitted::Public) => None,
         Err(refusal) => return (refusal, Owed::default()),
+    };
+    if let Some(sessions) = &site.sessions
+        && login::is_here(request.uri().path())
+    {
+        let outcome = login::answer(sessions, site.tls.is_some(), present, request).await;
+        return (logged(site, seat, outcome).await, Owed::default());
     }
+    let stay = present.map(|Present { visitor, stay }| {
+        request.extensions_mut().insert(visitor);
+        stay
+    });
     // What still sends its body is not at work yet.
     let work = request.body().is_end_stream().then(|| seat.work());
     request.extensions_mut().insert(Arc::clone(seat));
     let Ok(mut response) = warp::service(site.service.clone()).call(request).await;
     let extensions = response.extensions_mut();
     let (held, begun) = (extensions.remove::<Arc<Held>>(), extensions.remove::<Arc<Work>>());
-    (response, Owed { _work: work.map(Arc::new).or(begun), _held: held })
+    (response, Owed { _work: work.map(Arc::new).or(begun), _held: held, stay })
 }
 
-/// Who a request comes from: nobody in particular where it asks for what everybody may have.
-/// What is wrong with it otherwise, before anybody looks at what it wants.
+/// Who a request comes from.
+enum Admitted {
+    /// Nobody in particular: it asks for what everybody may have.
+    Public,
+    /// Whoever may use the server.
+    Visitor(Visitor),
+    /// Somebody who has logged in.
+    Session(Present),
+}
+
+/// Who a request comes from. What is wrong with it otherwise, before anybody looks at what it
+/// wants.
 async fn admit(
     site: &Site,
     seat: &Arc<Seat>,
     request: &Request<Incoming>,
-) -> Result<Option<Visitor>, Response> {
+) -> Result<Admitted, Response> {
     if request.headers().contains_key(TRANSFER_ENCODING) {
         // Nobody sends chunks to us (C-279), and a proxy in front could be of another mind about
         // where they end: what follows them on this connection is not read.
         return Err(page::closing(page::plain_error(StatusCode::LENGTH_REQUIRED)));
     }
     let (method, path) = (request.method(), request.uri().path());
-    if *site.gate.access() == Access::Login && routes::is_public(method, path) {
-        return Ok(None);
+    let present = site.present(request.headers());
+    if site.sessions.is_some() && present.is_none() && routes::is_public(method, path) {
+        return Ok(Admitted::Public);
     }
-    match site.gate.judge(request.headers()).await {
-        Verdict::Welcome => {}
-        Verdict::Anonymous => return Err(page::unauthorized(site.gate.access())),
-        Verdict::Malformed => {
-            let status = StatusCode::BAD_REQUEST;
-            return Err(page::error(status, "The authorization cannot be read"));
+    let may_log_in = site.sessions.is_some() && login::is_here(path);
+    if present.is_none() && !may_log_in {
+        let headers = request.headers();
+        match site.gate.judge(headers).await {
+            Verdict::Welcome => {}
+            Verdict::Anonymous => return Err(anonymous(site, headers)),
+            Verdict::Malformed => {
+                let status = StatusCode::BAD_REQUEST;
+                return Err(page::error(status, "The authorization cannot be read"));
+            }
+            Verdict::Busy => return Err(page::busy()),
+            Verdict::Wrong => return Err(wrong_password(site, seat).await),
         }
-        Verdict::Busy => return Err(page::busy()),
-        Verdict::Wrong => return Err(wrong_password(site, seat).await),
     }
     if let Some(names) = &site.names {
         browser::check(names, request.headers())
             .map_err(|why| page::error(StatusCode::FORBIDDEN, why))?;
     }
-    Ok(Some(site.gate.visitor(&site.section)))
+    let Some(present) = present else {
+        let visitor = || site.gate.visitor(&site.section);
+        return Ok(if may_log_in { Admitted::Public } else { Admitted::Visitor(visitor()) });
+    };
+    if let Some(why) = login::refusal(present.visitor.role, method, path) {
+        tell_failure(site, seat, why);
+        return Err(page::error(StatusCode::FORBIDDEN, why));
+    }
+    Ok(Admitted::Session(present))
+}
+
+/// Nobody gets in like that; a session that is over is told of, and its cookie taken away.
+fn anonymous(site: &Site, headers: &HeaderMap) -> Response {
+    let secure = site.tls.is_some();
+    match &site.sessions {
+        Some(sessions) if sessions.knows(headers, secure) => {
+            page::session_over(&sessions.set_cookie("", secure))
+        }
+        _ => page::unauthorized(site.gate.access()),
+    }
+}
+
+/// Notes who logged in or out. Who failed waits.
+async fn logged(site: &Site, seat: &Arc<Seat>, outcome: Outcome) -> Response {
+    let (section, peer) = (&site.section, seat.peer());
+    match outcome {
+        Outcome::Shown(response) => response,
+        Outcome::In(response, Grant { role, name }) => {
+            let may = match role {
+                Role::Read => "may look",
+                Role::Act => "may act",
+            };
+            let text = format!("[{section}] {peer} logged in by a link of {name}, and {may}");
+            site.audit(text);
+            response
+        }
+        Outcome::Out(response, name) => {
+            site.audit(format!("[{section}] {peer} logged out, who came by a link of {name}"));
+            response
+        }
+        Outcome::Refused(response, what) => {
+            tell_failure(site, seat, what);
+            sleep(auth::WRONG_PASSWORD).await;
+            response
+        }
+    }
 }
 
 /// A failed login takes its time, and is told without what was tried.
 async fn wrong_password(site: &Site, seat: &Arc<Seat>) -> Response {
+    tell_failure(site, seat, "a wrong user name or password");
+    sleep(auth::WRONG_PASSWORD).await;
+    page::unauthorized(site.gate.access())
+}
+
+/// Tells of somebody who was refused, once a second at most.
+fn tell_failure(site: &Site, seat: &Arc<Seat>, what: &str) {
     if let Some(silent) = site.failures.count(Instant::now()) {
         let others = match silent {
             0 => String::new(),
             silent => format!(", after {silent} more"),
         };
         let (section, peer) = (&site.section, seat.peer());
-        site.log(
-            Level::Warn,
-            format!("[{section}] refused a wrong user name or password from {peer}{others}"),
-        );
+        let text = format!("[{section}] refused {what} from {peer}{others}");
+        (site.log)(Record::new(Level::Warn, text).of(Kind::AccessRefused));
     }
-    sleep(auth::WRONG_PASSWORD).await;
-    page::unauthorized(site.gate.access())
 }

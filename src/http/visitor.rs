@@ -29,6 +29,8 @@ pub struct Visitor {
     pub role: Role,
     /// Who they are, for the log: a user name, or empty when nobody asked.
     pub name: Arc<str>,
+    /// Whether they have logged in, and can log out.
+    pub in_session: bool,
     token: Option<[u8; SIZE]>,
 }
 
@@ -44,7 +46,13 @@ impl Visitor {
     /// the session they come with.
     #[must_use]
     pub fn new(role: Role, name: &str, scope: &str) -> Self {
-        Self { role, name: name.into(), token: token(&[scope, name]) }
+        Self { role, name: name.into(), in_session: false, token: token(&[scope, name]) }
+    }
+
+    /// Somebody who has logged in, with a session of this id.
+    #[must_use]
+    pub fn of_session(role: Role, name: &str, id: &str) -> Self {
+        Self { in_session: true, ..Self::new(role, name, id) }
     }
 
     /// Whether they may change things.

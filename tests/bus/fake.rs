@@ -11,6 +11,7 @@ use supervisor::api::{Api, Identity, Parts};
 use supervisor::core::request::{Changes, ProcessResult, Reply, Request, Scope};
 use supervisor::dbus::endpoint::{Bus, Endpoints, Options};
 use supervisor::dbus::proxy::{ManagerProxy, connect_p2p, manager};
+use supervisor::http::sessions::{Logins, Sessions};
 use supervisor::model::event::Event;
 use supervisor::model::fault::{Fault, FaultKind};
 use supervisor::model::key::ProcKey;
@@ -86,6 +87,10 @@ impl World {
             uid: nix::unistd::getuid().as_raw(),
             socket: Some(UnixListener::bind(dir.path().join("own.bus")).unwrap()),
             bus,
+            logins: Logins {
+                sessions: Sessions::default(),
+                servers: vec!["http://127.0.0.1:9001".to_owned()],
+            },
             log: Arc::new(move |record| {
                 lines.lock().unwrap().push(record);
                 count.send_modify(|count| *count += 1);

@@ -46,6 +46,8 @@ struct Polkit {
     cancelled: watch::Receiver<Vec<String>>,
     count: watch::Receiver<usize>,
     says: Arc<Mutex<Says>>,
+    /// An action that nobody may do.
+    refused: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Polkit {
@@ -57,16 +59,20 @@ impl Polkit {
         let (cancel, cancelled) = watch::channel(Vec::new());
         let (counting, count) = watch::channel(0);
         let says = Arc::new(Mutex::new(says));
-        let (questions, answers) = (asked.clone(), says.clone());
+        let refused = Arc::<Mutex<Option<&'static str>>>::default();
+        let (questions, answers, refusals) = (asked.clone(), says.clone(), refused.clone());
         let served = connection.clone();
         tokio::spawn(async move {
             while let Some(Ok(message)) = stream.next().await {
                 let header = message.header();
                 match header.member().map(|member| member.as_str().to_owned()).as_deref() {
                     Some("CheckAuthorization") => {
-                        questions.lock().unwrap().push(question(&message));
+                        let question = question(&message);
+                        let refused = *refusals.lock().unwrap();
+                        let is_refused = refused.is_some_and(|it| question.action.ends_with(it));
+                        questions.lock().unwrap().push(question);
                         counting.send_modify(|count| *count += 1);
-                        let says = *answers.lock().unwrap();
+                        let says = if is_refused { NO } else { *answers.lock().unwrap() };
                         answer(&served, &message, says).await;
                     }
                     Some("CancelCheckAuthorization") => {
@@ -79,7 +85,11 @@ impl Polkit {
             }
         });
         connection.request_name("org.freedesktop.PolicyKit1").await.unwrap();
-        Self { asked, cancelled, count, says }
+        Self { asked, cancelled, count, says, refused }
+    }
+
+    fn refuse(&self, action: &'static str) {
+        *self.refused.lock().unwrap() = Some(action);
     }
 
     fn say(&self, says: Says) {
@@ -182,6 +192,38 @@ async fn polkit_lets_an_ordinary_user_do_what_it_says() {
     assert_eq!((&*asked.details["group"], &*asked.details["process"]), ("g", "g:a"));
     let asked_of_engine = world.asked.lock().unwrap().len();
     assert_eq!(asked_of_engine, 2, "stop and shutdown");
+}
+
+#[tokio::test]
+async fn a_link_to_the_web_page_needs_all_that_its_session_may_do() {
+    let (broker, world, polkit) = world(YES).await;
+    let everything =
+        ["inspect", "read-logs", "manage-processes", "manage-configuration", "shutdown"];
+    for (method, actions) in
+        [("CreateReadOnlyLogin", &everything[..2]), ("CreateLogin", &everything)]
+    {
+        polkit.asked.lock().unwrap().clear();
+        let links = call(&broker, method, &[]).await.unwrap();
+        assert!(links.starts_with("(['http://127.0.0.1:9001/login/"), "{links}");
+        assert!(links.contains("], uint64 60)"), "{links}");
+        let asked: Vec<String> = {
+            let asked = polkit.asked.lock().unwrap();
+            // gdbus looks at the interface first.
+            let of_it = asked.iter().filter(|asked| asked.details["method"] == method);
+            of_it.map(|asked| asked.action.rsplit('.').next().unwrap().to_owned()).collect()
+        };
+        assert_eq!(asked, actions);
+        world.hears(&format!("called Manager.{method}: done")).await;
+    }
+    // One of them missing is enough.
+    for missing in everything {
+        polkit.refuse(missing);
+        let said = call(&broker, "CreateLogin", &[]).await.unwrap_err();
+        assert!(said.contains("Error.AccessDenied"), "{said}");
+        let may_look = call(&broker, "CreateReadOnlyLogin", &[]).await.is_ok();
+        assert_eq!(may_look, !everything[..2].contains(&missing), "{missing}");
+    }
+    world.hears("refused user 65534").await;
 }
 
 #[tokio::test]

@@ -109,7 +109,10 @@ fn help_lists_the_actions() {
                 =====================================\n\
                 add    exit      open  reload  restart   start   tail   \n\
                 avail  fg        pid   remove  shutdown  status  update \n\
-                clear  maintail  quit  reread  signal    stop    version\n\n";
+                clear  maintail  quit  reread  signal    stop    version\n\n\
+                more commands (type help <topic>):\n\
+                ==================================\n\
+                web\n\n";
     fake.ctl(&["help"]).expect(list, 0).quiet();
     fake.ctl(&["?"]).expect(list, 0).quiet();
     fake.ctl(&["help", "foo"]).expect("*** No help on foo\n", 0);

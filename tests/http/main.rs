@@ -9,6 +9,7 @@ mod hostile;
 mod https;
 mod limits;
 mod listeners;
+mod login;
 mod rpc;
 mod tail;
 mod tls;

@@ -28,7 +28,7 @@ esac
 "#;
 
 /// What is typed, and the candidates (or for zsh, what it becomes when there is only one).
-const NAMES: [(&str, &[&str]); 14] = [
+const NAMES: [(&str, &[&str]); 15] = [
     ("supervisorctl shut", &["shutdown"]),
     ("supervisorctl --hist", &["--history_file"]),
     ("supervisorctl -s dbus:sy", &["dbus:system"]),
@@ -43,6 +43,7 @@ const NAMES: [(&str, &[&str]); 14] = [
     ("supervisorctl add n", &["newone"]),
     ("supervisorctl remove w", &["web"]),
     ("supervisorctl help vers", &["version"]),
+    ("supervisorctl web --r", &["--read-only"]),
 ];
 
 struct Stage {

@@ -142,6 +142,8 @@ complete -c supervisorctl -n __supervisorctl_no_action -a update -d 'Read the co
 complete -c supervisorctl -n '__supervisorctl_action help' -a update -d 'Read the configuration again and apply it: restart what changed'
 complete -c supervisorctl -n __supervisorctl_no_action -a version -d 'The version of supervisord'
 complete -c supervisorctl -n '__supervisorctl_action help' -a version -d 'The version of supervisord'
+complete -c supervisorctl -n __supervisorctl_no_action -a web -d 'Print a link that opens the web page, once and within a minute'
+complete -c supervisorctl -n '__supervisorctl_action help' -a web -d 'Print a link that opens the web page, once and within a minute'
 complete -c supervisorctl -n '__supervisorctl_action add' -a '(__supervisorctl_groups avail)'
 complete -c supervisorctl -n '__supervisorctl_action remove' -a '(__supervisorctl_groups in)'
 complete -c supervisorctl -n '__supervisorctl_action update' -a '(__supervisorctl_groups .) all'
@@ -153,3 +155,4 @@ complete -c supervisorctl -n __supervisorctl_tail_name -a '(__supervisorctl_name
 complete -c supervisorctl -n '__supervisorctl_action tail; and not __supervisorctl_tail_name' -a 'stdout stderr'
 complete -c supervisorctl -n '__supervisorctl_action tail maintail' -s f -d 'Follow until Ctrl-C'
 complete -c supervisorctl -n '__supervisorctl_action open' -a 'dbus:system dbus:session dbus:unix:path= unix:/// http://'
+complete -c supervisorctl -n '__supervisorctl_action web' -l read-only -d 'For somebody who may only look'

@@ -3,7 +3,7 @@
 
 use clap::{Arg, Command, ValueHint};
 use clap_complete::{Shell, generate};
-use supervisor::ctl::commands::help::TOPICS;
+use supervisor::ctl::commands::help::topics;
 
 use super::{Made, programs};
 
@@ -79,7 +79,7 @@ fn lines(flags: &[&Arg], line: impl Fn(&Arg) -> String) -> String {
 
 /// The actions and what they do, `help` among them.
 fn actions() -> Vec<(&'static str, &'static str)> {
-    let topics = TOPICS.iter().map(|(name, lines)| (*name, lines[0].1));
+    let topics = topics().map(|(name, lines)| (*name, lines[0].1));
     let mut actions: Vec<_> = topics.chain([("help", "Tell what an action does")]).collect();
     actions.sort_unstable();
     actions

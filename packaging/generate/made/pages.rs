@@ -2,7 +2,7 @@
 
 use clap::Command;
 use clap_mangen::Man;
-use supervisor::ctl::commands::help::TOPICS;
+use supervisor::ctl::commands::help::topics;
 
 use super::markup::{bold, item, page, prose, text_line};
 use super::{Made, options, programs};
@@ -52,7 +52,7 @@ fn made(name: &str, section: &str, text: &str, insert: impl Fn(&str) -> String) 
 /// The actions of supervisorctl, as its own help tells them.
 fn actions() -> String {
     let mut roff = String::new();
-    for (usage, meaning) in TOPICS.iter().flat_map(|(_, lines)| *lines) {
+    for (usage, meaning) in topics().flat_map(|(_, lines)| *lines) {
         let meaning = format!("{}.", prose(meaning).trim_end_matches('.'));
         if usage.is_empty() {
             roff += &text_line(&meaning);

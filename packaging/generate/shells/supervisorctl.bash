@@ -95,6 +95,7 @@ _supervisorctl() {
                 ;;
             maintail) candidates=(-f) ;;
             open) candidates=(@urls@) ;;
+            web) candidates=(--read-only) ;;
         esac
     fi
 

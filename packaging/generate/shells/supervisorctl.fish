@@ -101,3 +101,4 @@ complete -c supervisorctl -n __supervisorctl_tail_name -a '(__supervisorctl_name
 complete -c supervisorctl -n '__supervisorctl_action tail; and not __supervisorctl_tail_name' -a 'stdout stderr'
 complete -c supervisorctl -n '__supervisorctl_action tail maintail' -s f -d 'Follow until Ctrl-C'
 complete -c supervisorctl -n '__supervisorctl_action open' -a '@urls@'
+complete -c supervisorctl -n '__supervisorctl_action web' -l read-only -d 'For somebody who may only look'

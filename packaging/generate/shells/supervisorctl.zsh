@@ -85,6 +85,7 @@ _supervisorctl() {
                     ;;
                 maintail) compadd -- -f ;;
                 open) _wanted urls expl URL compadd -S '' -a urls ;;
+                web) compadd -- --read-only ;;
             esac
             ;;
     esac

@@ -70,7 +70,7 @@ pub static OPTIONS: &[OptionDef] = &[
     entry(SERVERS, "password", Text, Unset("no authentication"), ENV, "123",
         "The password that clients must give. It stands here as it is, or as {SHA} and the SHA-1 of it in hexadecimal, or as the argon2 hash that the command argon2 SALT -id -e prints."),
     entry(SERVERS, "auth", Text, Unset("basic with a username, else none"), ENV, "basic",
-        "Who may use this server. none: everybody who can connect. basic: who gives username and password. login: who was let in on this machine; there is no password, and XML-RPC is closed. It does not count when an included file gives the server another address, or a username.").since("5.0"),
+        "Who may use this server. none: everybody who can connect. basic: who gives username and password. login: who opens a link that supervisorctl web prints; there is no password, and XML-RPC is closed. It does not count when an included file gives the server another address, or a username.").since("5.0"),
 
     entry(INET, "tls_certificate", Path, Unset("no TLS"), HERE, "/etc/ssl/certs/host.pem",
         "Serve HTTPS with the certificates in this PEM file. The server's own is first, then come those between it and the authority. There is no plain HTTP on this port then. The file is read again when it changes. Needs tls_key too.").since("5.0"),

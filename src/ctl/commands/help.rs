@@ -6,7 +6,7 @@ use super::super::session::{Failure, Session};
 const HEADER: &str = "default commands (type help <topic>):";
 
 /// The actions in the order of upstream's list, each with its usage lines and what they do.
-pub const TOPICS: &[(&str, &[(&str, &str)])] = &[
+const TOPICS: &[Topic] = &[
     ("add", &[("add <group> [...]", "Make groups of the configuration active")]),
     ("avail", &[("avail", "List all configured processes")]),
     (
@@ -107,14 +107,38 @@ pub const TOPICS: &[(&str, &[(&str, &str)])] = &[
     ("version", &[("version", "The version of supervisord")]),
 ];
 
+/// What comes before the list of the actions that upstream does not have.
+const MORE: &str = "more commands (type help <topic>):";
+
+/// The actions that upstream does not have.
+const ADDITIONS: &[Topic] = &[(
+    "web",
+    &[
+        ("web", "Print a link that opens the web page, once and within a minute"),
+        ("web --read-only", "The same for somebody who may only look"),
+        ("", "It leads to the servers with auth=login, and works over D-Bus alone"),
+    ],
+)];
+
+/// An action: its name, its usage lines and what they do.
+pub type Topic = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// All actions.
+pub fn topics() -> impl Iterator<Item = &'static Topic> {
+    TOPICS.iter().chain(ADDITIONS)
+}
+
 /// `help [action]`.
 pub(super) fn help(session: &mut Session, args: &str) -> Result<(), Failure> {
     match args {
         "" => {
-            let names: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-            let underline = "=".repeat(HEADER.len());
-            let text = format!("\n{HEADER}\n{underline}\n{}\n", columns(&names, 80));
-            session.out.bytes(text.as_bytes())?;
+            session.out.line("")?;
+            for (header, topics) in [(HEADER, TOPICS), (MORE, ADDITIONS)] {
+                let names: Vec<&str> = topics.iter().map(|(name, _)| *name).collect();
+                let underline = "=".repeat(header.len());
+                let text = format!("{header}\n{underline}\n{}\n", columns(&names, 80));
+                session.out.bytes(text.as_bytes())?;
+            }
         }
         "help" => {
             session.out.line(&aligned("help", "List the actions"))?;
@@ -127,7 +151,7 @@ pub(super) fn help(session: &mut Session, args: &str) -> Result<(), Failure> {
 
 /// What one action does.
 pub(super) fn topic(session: &mut Session, action: &str) -> Result<(), Failure> {
-    let Some((_, lines)) = TOPICS.iter().find(|(name, _)| *name == action) else {
+    let Some((_, lines)) = topics().find(|(name, _)| *name == action) else {
         return Ok(session.out.line(&format!("*** No help on {action}"))?);
     };
     for (usage, meaning) in *lines {
@@ -182,7 +206,7 @@ mod tests {
 
     #[test]
     fn help_lines_stay_readable() {
-        for (name, lines) in TOPICS {
+        for (name, lines) in topics() {
             for (usage, _) in *lines {
                 assert!(usage.len() <= 31, "{name}: {usage}");
             }

@@ -7,6 +7,7 @@ pub mod help;
 mod logs;
 mod server;
 mod status;
+mod web;
 
 use super::client::CallError;
 use super::session::{Failure, Session};
@@ -80,6 +81,7 @@ async fn run(session: &mut Session, line: &str) -> Result<Flow, Failure> {
         "reload" => server::reload(session, args).await?,
         "version" => server::version(session, args).await?,
         "open" => server::open(session, args).await?,
+        "web" => web::web(session, args).await?,
         _ => {
             session.out.line(&format!("*** Unknown syntax: {line}"))?;
             session.exit = exit::GENERIC;

@@ -20,6 +20,7 @@ pub struct Shell {
     version: &'static str,
     pid: u32,
     who: String,
+    in_session: bool,
     may_act: bool,
     token: String,
 }
@@ -35,6 +36,7 @@ impl Shell {
             version: VERSION,
             pid: api.identity().pid,
             who: visitor.name.as_ref().to_owned(),
+            in_session: visitor.in_session,
             may_act: visitor.may_act(),
             token: visitor.token(),
         }
