@@ -99,6 +99,16 @@ impl Api {
         }
     }
 
+    /// Reads the configuration and gives its groups; nothing is done with them.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE, CANT_REREAD.
+    pub async fn read_configuration(&self) -> Result<Vec<Arc<GroupSpec>>, Fault> {
+        self.gate()?;
+        let read = self.read_settings().await;
+        read.map(|read| read.groups).map_err(|why| Fault::new(FaultKind::CantReread, why))
+    }
+
     /// Reads the configuration again and applies how its groups differ from the active ones: first
     /// those that are gone, then those that changed, then new ones, each kind sorted by name
     /// (C-261). Without names, or with `all` among them, this is about all groups; else about
@@ -255,19 +265,20 @@ impl Api {
         self.engine().ask(Request::Restart).await.map(drop)
     }
 
+    /// Reads the configuration to do something with it.
     async fn load(&self) -> Result<Settings, Fault> {
-        let cannot = |why: String| {
+        self.read_settings().await.map_err(|why| {
             let text = format!("the configuration has errors, all stays as it is: {why}");
             let record = Record::new(Level::Error, text).of(Kind::ConfigurationRefused);
             self.inner.parts.logs.record(record.with(Field::Error, &why));
             Fault::new(FaultKind::CantReread, why)
-        };
+        })
+    }
+
+    async fn read_settings(&self) -> Result<Settings, String> {
         // Closed only with the api itself.
         let _permit = self.inner.loading.acquire().await;
         let load = self.inner.parts.load.clone();
-        spawn_blocking(move || load())
-            .await
-            .map_err(|error| cannot(error.to_string()))?
-            .map_err(cannot)
+        spawn_blocking(move || load()).await.map_err(|error| error.to_string())?
     }
 }

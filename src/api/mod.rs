@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 pub use bounds::{MAX_EVENT, MAX_NAME, MAX_READ, MAX_STDIN};
 pub use configuration::{Change, Configured, Updated};
 pub use processes::{Named, Outcome};
-pub use usage::Usage;
+pub use usage::{Member, Usage};
 
 use crate::config::settings::Settings;
 use crate::model::fault::{Fault, FaultKind};
@@ -97,6 +97,9 @@ struct Inner {
     reading: Semaphore,
     /// How many may look at what programs use at the same time.
     measuring: Semaphore,
+    /// How many may look at the processes of a program at the same time: command lines are in the
+    /// memory of those processes.
+    looking: Arc<Semaphore>,
     /// One reads the configuration at a time.
     loading: Semaphore,
     /// One update is carried out at a time.
@@ -119,6 +122,7 @@ impl Api {
             resolving: Semaphore::new(4),
             reading: Semaphore::new(8),
             measuring: Semaphore::new(4),
+            looking: Arc::new(Semaphore::new(2)),
             loading: Semaphore::new(1),
             updating: Semaphore::new(1),
         };

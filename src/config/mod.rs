@@ -35,6 +35,7 @@ pub mod sample;
 pub mod search;
 pub mod servers;
 pub mod settings;
+pub mod shown;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unknown;

@@ -18,6 +18,7 @@ pub mod subreaper;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tree;
 pub mod usage;
 pub mod user;
 pub mod watch;

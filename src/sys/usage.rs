@@ -34,13 +34,23 @@ pub fn of(pid: i32, name: &str) -> Usage {
     let Some(control_group) = cgroup_of(&pid.to_string()) else {
         return of_process(pid);
     };
-    let is_own = control_group.file_name().is_some_and(|last| last == name)
-        && cgroup_of("self").is_some_and(|daemon| daemon != control_group);
-    let usage = match directory(&control_group).filter(|_| is_own) {
+    let usage = match directory_of_own(&control_group, name) {
         Some(dir) => of_cgroup(&dir),
         None => of_process(pid),
     };
     Usage { control_group: Some(control_group), ..usage }
+}
+
+/// The directory of a cgroup, if it has this name and is not also the daemon's.
+fn directory_of_own(control_group: &Path, name: &str) -> Option<PathBuf> {
+    let is_own = control_group.file_name().is_some_and(|last| last == name)
+        && cgroup_of("self").is_some_and(|daemon| daemon != control_group);
+    directory(control_group).filter(|_| is_own)
+}
+
+/// The directory of the cgroup that the program with this main process has to itself.
+pub(super) fn own_cgroup(pid: i32, name: &str) -> Option<PathBuf> {
+    directory_of_own(&cgroup_of(&pid.to_string())?, name)
 }
 
 fn cgroup_of(pid: &str) -> Option<PathBuf> {
@@ -91,21 +101,26 @@ fn of_process(pid: i32) -> Usage {
 }
 
 /// The fields of `/proc/PID/stat` behind the name, which may hold anything.
-struct Fields<'t>(Vec<&'t str>);
+pub(super) struct Fields<'t>(Vec<&'t str>);
 
 impl<'t> Fields<'t> {
-    fn of(stat: &'t str) -> Option<Self> {
+    pub(super) fn of(stat: &'t str) -> Option<Self> {
         Some(Self(stat.rsplit_once(')')?.1.split_whitespace().collect()))
     }
 
     /// By the number in the manual; the first here is the third there.
-    fn number(&self, at: usize) -> Option<u64> {
-        self.0.get(at.checked_sub(3)?)?.parse().ok()
+    pub(super) fn number(&self, at: usize) -> Option<u64> {
+        self.text(at)?.parse().ok()
+    }
+
+    /// The same as text.
+    pub(super) fn text(&self, at: usize) -> Option<&'t str> {
+        self.0.get(at.checked_sub(3)?).copied()
     }
 }
 
 /// The memory of a process that is in memory, in bytes.
-fn resident(pid: &str) -> Option<u64> {
+pub(super) fn resident(pid: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
     pages.checked_mul(positive(SysconfVar::PAGE_SIZE)?)

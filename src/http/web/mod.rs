@@ -6,6 +6,7 @@
 mod acts;
 mod assets;
 mod body;
+pub mod data;
 mod form;
 mod pages;
 mod respond;
