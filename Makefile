@@ -12,17 +12,21 @@ export SUPERVISOR_UPSTREAM
 # Tools that people use with Supervisor, which the tests run unchanged.
 SUPERVISOR_CLIENTS ?= $(CURDIR)/target/clients
 export SUPERVISOR_CLIENTS
+# What looks for barriers on the web page.
+SUPERVISOR_AXE ?= $(CURDIR)/target/axe
+export SUPERVISOR_AXE
 
 # Programs that the tests run, each as PROGRAM:DEBIAN-PACKAGE.
 NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:redis-tools \
           strace:strace dbus-daemon:dbus-daemon curl:curl openssl:openssl systemd-analyze:systemd \
           mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
-          groff:groff-base zsh:zsh fish:fish pkcheck:polkitd ps:procps
+          groff:groff-base zsh:zsh fish:fish pkcheck:polkitd ps:procps \
+          chromium:chromium chromedriver:chromium-driver node:nodejs npm:npm
 
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
 
-.PHONY: help run test check bench fuzz fmt generated deb lintian deps deb-deps upstream clients nextest deny clean
+.PHONY: help run test check bench fuzz fmt generated deb lintian deps deb-deps upstream clients axe nextest deny clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,7 +47,7 @@ run: ## Build, and start supervisord on examples/demo.conf in the foreground
 	@echo
 	target/debug/supervisord -n -c examples/demo.conf
 
-test: deps upstream clients nextest deb ## Install what tests need, build the package, and run all of them
+test: deps upstream clients axe nextest deb ## Install what tests need, build the package, and run all of them
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) test --doc --quiet && $(CARGO) nextest run --lib --bins --tests; \
 	else \
@@ -124,6 +128,10 @@ upstream: deps
 # Ansible, testinfra and others in another venv: they have versions of their own to agree on.
 clients: deps
 	@tests/clients/install.sh "$(SUPERVISOR_CLIENTS)"
+
+# One file of JavaScript, from npm.
+axe: deps
+	@tests/browser/install.sh "$(SUPERVISOR_AXE)"
 
 # A tool that cannot be built here is not worth failing for: cargo test does as well.
 nextest:

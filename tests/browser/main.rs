@@ -1,0 +1,11 @@
+//! The web page of the real daemon, in Debian's Chromium.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod barriers;
+mod browser;
+mod looks;
+mod page;
+mod plain;
+mod site;
