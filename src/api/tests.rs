@@ -71,6 +71,7 @@ pub(crate) fn process(group: &str, name: &str) -> ProcessSnapshot {
         restarts: 0,
         spawn_error: Arc::from(""),
         logs: Arc::new(LogPaths::default()),
+        listener: None,
     }
 }
 
@@ -101,7 +102,7 @@ fn api(state: DaemonState, processes: Vec<ProcessSnapshot>, script: Script) -> (
                 listener: None,
                 processes: vec![process.spec.clone()],
             };
-            (spec.name.clone(), Arc::new(GroupSnapshot { spec: Arc::new(spec) }))
+            (spec.name.clone(), Arc::new(GroupSnapshot { spec: Arc::new(spec), pool: None }))
         })
         .collect();
     let configured = groups.values().map(|g| g.spec.clone()).collect();

@@ -7,41 +7,11 @@ use super::options::{OptionDef, option};
 use super::program;
 use super::reader::Scope;
 use super::{py, values};
-use crate::model::spec::{GroupSpec, ListenerPool, ProcessKind};
+use crate::model::event_type::EventType;
+use crate::model::spec::{EventLength, GroupSpec, ListenerPool, ProcessKind};
 
 /// The result handler that is built in.
 pub const DEFAULT_HANDLER: &str = "supervisor.dispatchers:default_handler";
-
-/// All types of events, abstract ones included (C-101).
-pub const EVENT_TYPES: [&str; 27] = [
-    "EVENT",
-    "PROCESS_STATE",
-    "PROCESS_STATE_STOPPED",
-    "PROCESS_STATE_EXITED",
-    "PROCESS_STATE_STARTING",
-    "PROCESS_STATE_STOPPING",
-    "PROCESS_STATE_BACKOFF",
-    "PROCESS_STATE_FATAL",
-    "PROCESS_STATE_RUNNING",
-    "PROCESS_STATE_UNKNOWN",
-    "PROCESS_COMMUNICATION",
-    "PROCESS_COMMUNICATION_STDOUT",
-    "PROCESS_COMMUNICATION_STDERR",
-    "PROCESS_LOG",
-    "PROCESS_LOG_STDOUT",
-    "PROCESS_LOG_STDERR",
-    "REMOTE_COMMUNICATION",
-    "SUPERVISOR_STATE_CHANGE",
-    "SUPERVISOR_STATE_CHANGE_RUNNING",
-    "SUPERVISOR_STATE_CHANGE_STOPPING",
-    "TICK",
-    "TICK_5",
-    "TICK_60",
-    "TICK_3600",
-    "PROCESS_GROUP",
-    "PROCESS_GROUP_ADDED",
-    "PROCESS_GROUP_REMOVED",
-];
 
 /// Reads an event listener pool.
 pub(crate) fn read(scope: Scope<'_>, global: &[(String, String)]) -> Arc<GroupSpec> {
@@ -57,6 +27,9 @@ pub(crate) fn read(scope: Scope<'_>, global: &[(String, String)]) -> Arc<GroupSp
     }
     let result_handler = result_handler(&scope);
     let events = events(&scope);
+    let event_length = scope
+        .read(option!(EventListener, "event_length"), values::event_length)
+        .unwrap_or(EventLength::Characters);
     // Read here with the names of a group, as upstream does (C-040).
     let redirected = scope
         .text_with(REDIRECT, super::options::NameSet::HERE)
@@ -74,7 +47,7 @@ pub(crate) fn read(scope: Scope<'_>, global: &[(String, String)]) -> Arc<GroupSp
     Arc::new(GroupSpec {
         name: Arc::from(name),
         priority,
-        listener: Some(ListenerPool { buffer_size, events, result_handler }),
+        listener: Some(ListenerPool { buffer_size, events, event_length, result_handler }),
         processes: each_process_once(scope.reader, processes),
     })
 }
@@ -109,18 +82,18 @@ fn result_handler(scope: &Scope<'_>) -> String {
 }
 
 /// The types to receive, each once, in the order given.
-fn events(scope: &Scope<'_>) -> Vec<String> {
+fn events(scope: &Scope<'_>) -> Vec<EventType> {
     const EVENTS: &OptionDef = option!(EventListener, "events");
     let section = &scope.section.name;
     let text = if scope.given(EVENTS).is_some() { scope.text(EVENTS) } else { Some(String::new()) };
     // What cannot be expanded is reported already.
     let Some(text) = text else { return Vec::new() };
-    let mut events: Vec<String> = Vec::new();
-    for event in values::list(&text).iter().map(|event| event.to_uppercase()) {
-        if !EVENT_TYPES.contains(&event.as_str()) {
-            scope.wrong(EVENTS, format!("Unknown event type {event} in [{section}] events"));
-        } else if !events.contains(&event) {
-            events.push(event);
+    let mut events = Vec::new();
+    for name in values::list(&text).iter().map(|name| name.to_uppercase()) {
+        match EventType::parse(&name) {
+            None => scope.wrong(EVENTS, format!("Unknown event type {name} in [{section}] events")),
+            Some(event) if events.contains(&event) => {}
+            Some(event) => events.push(event),
         }
     }
     if text.is_empty() {
@@ -156,11 +129,14 @@ mod tests {
         assert_eq!(
             first.listener.unwrap(),
             ListenerPool {
-                buffer_size: 10,
-                events: vec!["TICK_5".to_owned(), "EVENT".to_owned()],
+                buffer_size: 1000,
+                events: vec![EventType::Tick5, EventType::Event],
+                event_length: EventLength::Characters,
                 result_handler: DEFAULT_HANDLER.to_owned(),
             }
         );
+        let in_bytes = pool("events=EVENT\nevent_length=Bytes").listener.unwrap();
+        assert_eq!(in_bytes.event_length, EventLength::Bytes);
         let with_priority = pool("events=EVENT\npriority=3");
         assert_eq!((with_priority.priority, with_priority.processes[0].priority), (3, 3));
     }
@@ -176,6 +152,10 @@ mod tests {
             (
                 "events=EVENT\nbuffer_size=0",
                 "[eventlistener:l] section sets invalid buffer_size (0)",
+            ),
+            (
+                "events=EVENT\nevent_length=octets",
+                "invalid event_length 'octets', it is characters or bytes",
             ),
             (
                 "events=EVENT\nredirect_stderr=true",

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::model::spec::{
-    Autorestart, FcgiAddress, FcgiSocket, GroupSpec, LogFile, LogSpec, ProcessKind, ProcessSpec,
+    Autorestart, EventLength, FcgiAddress, FcgiSocket, GroupSpec, LogFile, LogSpec, ProcessKind,
+    ProcessSpec,
 };
 
 /// What is shown of the value of an environment variable: it may be a password.
@@ -60,10 +61,15 @@ pub fn changes(old: &ProcessSpec, new: &ProcessSpec) -> Vec<Changed> {
 pub fn group(spec: &GroupSpec) -> Vec<Shown> {
     let mut all = vec![("priority".to_owned(), spec.priority.to_string())];
     if let Some(pool) = &spec.listener {
-        let mut events = pool.events.clone();
-        events.sort(); // their order has no meaning
+        let mut events: Vec<_> = pool.events.iter().map(|event| event.name()).collect();
+        events.sort_unstable(); // their order has no meaning
         all.push(("events".to_owned(), events.join(",")));
         all.push(("buffer_size".to_owned(), pool.buffer_size.to_string()));
+        let length = match pool.event_length {
+            EventLength::Characters => "characters",
+            EventLength::Bytes => "bytes",
+        };
+        all.push(("event_length".to_owned(), length.to_owned()));
         all.push(("result_handler".to_owned(), pool.result_handler.clone()));
     }
     all

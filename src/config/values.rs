@@ -6,7 +6,7 @@ use super::path::{dirname, expand_user};
 use super::py::{self, repr};
 use crate::model::record::Level;
 use crate::model::signal::Signal;
-use crate::model::spec::{Account, Autorestart, FcgiAddress, LogFile};
+use crate::model::spec::{Account, Autorestart, EventLength, FcgiAddress, LogFile};
 
 type Read<T> = Result<T, String>;
 
@@ -73,6 +73,15 @@ pub fn autorestart(text: &str) -> Read<Autorestart> {
         (Ok(false), _) => Ok(Autorestart::Never),
         (_, "unexpected") => Ok(Autorestart::Unexpected),
         _ => Err(format!("invalid 'autorestart' value {}", repr(&lower))),
+    }
+}
+
+/// What `len` counts in the header of an event (C-339).
+pub fn event_length(text: &str) -> Read<EventLength> {
+    match text.to_lowercase().as_str() {
+        "characters" => Ok(EventLength::Characters),
+        "bytes" => Ok(EventLength::Bytes),
+        _ => Err(format!("invalid event_length {}, it is characters or bytes", repr(text))),
     }
 }
 

@@ -6,17 +6,39 @@ use serde::{Deserialize, Serialize};
 
 use super::key::ProcKey;
 use super::request::{Reply, Request, Token};
-use crate::model::event::Event;
+use crate::model::event::{Period, Published};
 use crate::model::exit::ExitStatus;
 use crate::model::fault::Fault;
 use crate::model::record::Record;
 use crate::model::signal::Signal;
-use crate::model::snapshot::LogPaths;
+use crate::model::snapshot::{Channel, LogPaths};
 use crate::model::spec::ProcessSpec;
 
 /// Counts the spawns of a daemon's life. News that carries an older one than the process has is
 /// about a run that is over, and is dropped.
 pub type Generation = u64;
+
+/// One spawn of a process, and the child that came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Run {
+    /// Of which process.
+    pub key: ProcKey,
+    /// Which spawn.
+    pub generation: Generation,
+}
+
+/// What is heard of a child's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Bytes of an event listener.
+    Protocol(Vec<u8>),
+    /// What is logged.
+    Log(Vec<u8>),
+    /// What stood between the tokens.
+    Communication(Vec<u8>),
+    /// Nothing follows of this channel. Comes once for each that is heard.
+    End,
+}
 
 /// Something that happened outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +90,31 @@ pub enum Input {
     },
     /// The client of a waiting request went away.
     Abandoned(Token),
+    /// A child wrote something, on a channel that is heard.
+    Heard {
+        /// Which child.
+        run: Run,
+        /// Where to.
+        channel: Channel,
+        /// Its pid.
+        pid: i32,
+        /// What.
+        what: Heard,
+    },
+    /// An event could not be written to a listener: it closed its stdin.
+    Undelivered {
+        /// Which listener.
+        run: Run,
+        /// The serial of the event.
+        serial: u64,
+    },
+    /// A client wants TICK events, or no longer.
+    WantTicks {
+        /// Which.
+        period: Period,
+        /// Whether it does.
+        wanted: bool,
+    },
     /// The daemon received a signal.
     Os(Signal),
     /// The configuration for a restart was read: go on, or say why not and stay up (C-415).
@@ -139,6 +186,16 @@ pub enum Action {
         /// What to write.
         data: Vec<u8>,
     },
+    /// Write an event to a listener, all of it, however long that takes, and report `Undelivered`
+    /// when it cannot be.
+    Deliver {
+        /// Which listener.
+        run: Run,
+        /// The serial of the event.
+        serial: u64,
+        /// What to write.
+        data: Vec<u8>,
+    },
     /// A process became active: create the AUTO logs among these (C-136).
     CreateLogs {
         /// What it is configured as.
@@ -156,7 +213,7 @@ pub enum Action {
     /// Read the configuration for a restart, and report `RestartLoaded`.
     LoadForRestart,
     /// Tell everybody what happened.
-    Publish(Event),
+    Publish(Arc<Published>),
     /// Write a line to the daemon's log.
     Log(Record),
     /// Answer a request.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{Generation, SignalScope};
+use super::action::{Generation, Run, SignalScope};
 use super::key::ProcKey;
 use super::request::Token;
 use super::turn::Turn;
@@ -133,6 +133,12 @@ impl Process {
         self.state.is_stopped() && self.pid == 0
     }
 
+    /// The spawn that it is about now.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        Run { key: self.key, generation: self.generation }
+    }
+
     /// What readers see of it.
     #[must_use]
     pub fn snapshot(&self) -> ProcessSnapshot {
@@ -148,6 +154,7 @@ impl Process {
             restarts: self.restarts,
             spawn_error: Arc::clone(&self.spawn_error),
             logs: Arc::clone(&self.logs),
+            listener: None,
         }
     }
 
@@ -224,6 +231,15 @@ impl Process {
             Backoff => self.give_up(turn),
             Exited => self.deadline = None,
             Stopping | Stopped | Fatal | Unknown => {}
+        }
+    }
+
+    /// Stops it and starts it again because it is an event listener that broke the protocol.
+    pub fn restart_listener(&mut self, turn: &mut Turn) {
+        if matches!(self.state, Starting | Running) {
+            self.begin_stop(turn);
+            self.start_queued = true;
+            self.restarts = self.restarts.saturating_add(1);
         }
     }
 

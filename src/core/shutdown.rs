@@ -18,6 +18,9 @@ use crate::model::time::Mono;
 /// How often the log says what is waited for (C-150).
 pub const REPORT_EVERY: Duration = Duration::from_secs(3);
 
+/// How long listeners have for the last events before they are told to stop (C-356, better).
+pub const LAST_EVENTS: Duration = Duration::from_secs(2);
+
 /// The progress of a shutdown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Shutdown {
@@ -29,6 +32,16 @@ pub struct Shutdown {
     pub current: Option<Arc<str>>,
     /// When the log says next what is waited for.
     pub report_at: Mono,
+    /// Until when the next group may tell events before it is stopped: it is a pool of listeners.
+    pub telling_until: Option<Mono>,
+}
+
+impl Shutdown {
+    /// When it wants to be looked after at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Mono {
+        self.telling_until.map_or(self.report_at, |until| until.min(self.report_at))
+    }
 }
 
 impl Supervisor {
@@ -91,6 +104,15 @@ impl Supervisor {
     pub(super) fn advance_shutdown(&mut self, turn: &mut Turn) {
         let Some(mut shutdown) = self.shutdown.take() else { return };
         while shutdown.current.as_deref().is_none_or(|group| self.is_group_stopped(group)) {
+            if let Some(next) = shutdown.groups.last()
+                && self.is_telling(next)
+            {
+                let now = turn.now.mono;
+                if *shutdown.telling_until.get_or_insert(now + LAST_EVENTS) > now {
+                    break;
+                }
+            }
+            shutdown.telling_until = None;
             let Some(group) = shutdown.groups.pop() else {
                 turn.act(Action::Exit(shutdown.kind));
                 return;

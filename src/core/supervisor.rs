@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{Action, ExitKind, Generation, Input};
+use super::action::{Action, ExitKind, Generation, Input, Run};
 use super::auto::AutoNames;
+pub use super::events::Serials;
 use super::key::ProcKey;
+use super::outlet::Outlet;
+use super::pool::Pool;
 use super::process::Process;
 use super::request::Token;
 use super::shutdown::Shutdown;
+use super::ticks::Ticks;
 use super::turn::Turn;
 use super::view::View;
 use super::waiters::Waiters;
@@ -34,6 +38,8 @@ pub struct Identity {
     pub childlogdir: PathBuf,
     /// Makes the names of AUTO logs differ from an earlier run's.
     pub seed: u64,
+    /// Where an earlier incarnation in the same process left off.
+    pub serials: Serials,
 }
 
 /// A group at work.
@@ -61,6 +67,14 @@ pub struct Supervisor {
     pub(super) waiters: Waiters,
     pub(super) shutdown: Option<Shutdown>,
     pub(super) autos: AutoNames,
+    pub(super) identifier: Arc<str>,
+    pub(super) serials: Serials,
+    /// The pools of event listeners, by group.
+    pub(super) pools: BTreeMap<Arc<str>, Pool>,
+    pub(super) outlet: Outlet,
+    pub(super) ticks: Ticks,
+    /// When the events want to be looked after.
+    pub(super) events_at: Option<Mono>,
     generation: Generation,
     next_key: u32,
     next_order: u64,
@@ -73,7 +87,7 @@ impl Supervisor {
     /// A supervisor with a configuration, of which nothing is active yet.
     #[must_use]
     pub fn new(identity: Identity, configured: Vec<Arc<GroupSpec>>) -> Self {
-        let Identity { identifier, childlogdir, seed } = identity;
+        let Identity { identifier, childlogdir, seed, serials } = identity;
         Self {
             state: DaemonState::Running,
             configured: Arc::new(configured),
@@ -85,6 +99,12 @@ impl Supervisor {
             waiters: Waiters::default(),
             shutdown: None,
             autos: AutoNames::new(childlogdir, &identifier, seed),
+            identifier: identifier.into(),
+            serials,
+            pools: BTreeMap::new(),
+            outlet: Outlet::default(),
+            ticks: Ticks::default(),
+            events_at: None,
             generation: 0,
             next_key: 0,
             next_order: 0,
@@ -96,6 +116,7 @@ impl Supervisor {
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         let mut turn = Turn::new(now, self.state == DaemonState::Running);
         let turn = &mut turn;
+        self.pass_ticks(turn);
         match input {
             Input::Boot => self.boot(turn),
             Input::Spawned { key, generation, pid } => self.spawned(key, generation, pid, turn),
@@ -111,13 +132,18 @@ impl Supervisor {
                 self.signalled(key, generation, token, outcome, turn);
             }
             Input::Request { token, request } => self.request(token, request, turn),
+            Input::Heard { .. } => self.heard(input, turn),
+            Input::Undelivered { run, serial } => self.undelivered(run, serial, turn),
+            Input::WantTicks { period, wanted } => self.ticks.want(period, wanted),
             Input::Abandoned(token) => self.waiters.abandon(token),
             Input::Os(signal) => self.os_signal(signal, turn),
             Input::RestartLoaded(outcome) => self.restart_loaded(outcome, turn),
             Input::Tick => {}
         }
         self.tick(turn);
+        self.tell(turn);
         self.advance_shutdown(turn);
+        self.serve_pools(turn);
         std::mem::take(&mut turn.actions)
     }
 
@@ -125,8 +151,8 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let process = self.deadlines.first().map(|&(at, _)| at);
-        let report = self.shutdown.as_ref().map(|shutdown| shutdown.report_at);
-        [process, self.waiters.deadline(), report].into_iter().flatten().min()
+        let shutdown = self.shutdown.as_ref().map(Shutdown::deadline);
+        [process, self.waiters.deadline(), shutdown, self.events_at].into_iter().flatten().min()
     }
 
     /// The state of the daemon.
@@ -137,7 +163,7 @@ impl Supervisor {
 
     /// A new picture of everything, when something changed since the last one.
     pub fn take_snapshot(&mut self) -> Option<Arc<Snapshot>> {
-        self.view.take(self.state, &self.configured, &self.groups, &self.processes)
+        self.view.take(self.state, &self.configured, &self.groups, &self.pools, &self.processes)
     }
 
     /// The processes, for tests of invariants and for a handover.
@@ -205,6 +231,16 @@ impl Supervisor {
         }
         let order = self.next_order;
         self.next_order += 1;
+        // What happened before is not for a pool that is new.
+        self.tell(turn);
+        match (&spec.listener, self.pools.get_mut(&spec.name)) {
+            (Some(settings), Some(pool)) => pool.change(settings.clone(), &members, turn),
+            (Some(settings), None) => {
+                let pool = Pool::new(Arc::clone(&spec.name), settings.clone());
+                self.pools.insert(Arc::clone(&spec.name), pool);
+            }
+            (None, _) => {}
+        }
         self.groups.insert(
             Arc::clone(&spec.name),
             ActiveGroup { spec: Arc::clone(spec), members: members.clone(), order },
@@ -242,6 +278,11 @@ impl Supervisor {
         }
         self.view.touch_group(name);
         if kept.is_empty() {
+            // A pool that goes does not hear of it.
+            self.tell(turn);
+            if let Some(pool) = self.pools.remove(name) {
+                pool.leave(turn);
+            }
             turn.publish(Event::GroupRemoved(name.into()));
         }
     }
@@ -283,14 +324,21 @@ impl Supervisor {
                 process.spawned(pid, turn);
             }
         });
+        self.listen_to(Run { key, generation });
     }
 
     fn exited(&mut self, pid: i32, status: ExitStatus, turn: &mut Turn) {
         match self.by_pid.get(&pid) {
             Some(&key) => {
+                let run = self.processes.get(&key).map(Process::run);
+                turn.ending = run;
                 self.with(key, turn, |process, generations, turn| {
                     process.exited(status, generations, turn);
                 });
+                turn.ending = None;
+                if let Some(run) = run {
+                    self.listener_exited(run, turn);
+                }
             }
             // Not ours: an orphan that was given to us (C-138). With a subreaper there are many: quietly.
             None => turn.log(Level::Debug, format!("reaped unknown pid {pid} ({status})")),
@@ -352,6 +400,7 @@ impl Supervisor {
             groups: self.groups_by_priority(),
             current: None,
             report_at: turn.now.mono,
+            telling_until: None,
         });
     }
 
@@ -374,6 +423,11 @@ impl Supervisor {
 
 #[cfg(test)]
 impl Supervisor {
+    /// When the events want to be looked after.
+    pub(super) fn events_deadline(&self) -> Option<Mono> {
+        self.events_at
+    }
+
     /// Panics unless what is kept for quick access agrees with the processes themselves.
     pub(super) fn check_indexes(&self) {
         let all = || self.processes.values();
@@ -390,7 +444,7 @@ impl Supervisor {
 }
 
 /// A map with keys that JSON and the like cannot use as keys, as a list of pairs.
-mod pairs {
+pub(super) mod pairs {
     use std::collections::BTreeMap;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

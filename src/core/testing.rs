@@ -13,17 +13,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::action::{Action, ExitKind, Generation, Input, SignalScope};
+use super::action::{Action, ExitKind, Generation, Heard, Input, Run, SignalScope};
 use super::key::ProcKey;
 use super::request::{Reply, Token};
-use super::supervisor::{Identity, Supervisor};
+use super::supervisor::{Identity, Serials, Supervisor};
 use crate::model::event::Event;
 use crate::model::exit::ExitStatus;
 use crate::model::fault::Fault;
 use crate::model::name::ProcessName;
 use crate::model::signal::Signal;
-use crate::model::snapshot::Snapshot;
-use crate::model::spec::GroupSpec;
+use crate::model::snapshot::{Channel, Snapshot};
+use crate::model::spec::{GroupSpec, ProcessSpec};
 use crate::model::time::{Mono, Now, Wall};
 pub use ask::scope;
 pub use program::Program;
@@ -35,7 +35,17 @@ pub struct Child {
     pub key: ProcKey,
     pub generation: Generation,
     pub name: ProcessName,
-    stopsignal: Signal,
+    spec: Arc<ProcessSpec>,
+}
+
+/// An event that was sent to a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub name: String,
+    pub run: Run,
+    pub serial: u64,
+    pub text: String,
+    pub at: Mono,
 }
 
 /// A signal that was sent.
@@ -50,7 +60,7 @@ pub struct Sent {
 /// Something that is going to happen.
 #[derive(Debug)]
 enum Coming {
-    SpawnReport { key: ProcKey, generation: Generation, name: ProcessName, stopsignal: Signal },
+    SpawnReport { run: Run, spec: Arc<ProcessSpec> },
     Exit { pid: i32, status: ExitStatus },
     Report(Input),
 }
@@ -75,6 +85,7 @@ pub struct World {
     events: Vec<Event>,
     signals: Vec<Sent>,
     spawned: Vec<String>,
+    delivered: Vec<Delivery>,
     pub others: Vec<Action>,
     replies: BTreeMap<Token, Result<Reply, Fault>>,
     pub exit: Option<ExitKind>,
@@ -89,6 +100,7 @@ impl World {
             identifier: "supervisor".to_owned(),
             childlogdir: PathBuf::from("/tmp"),
             seed: 7,
+            serials: Serials::default(),
         };
         let mut core = Supervisor::new(identity, groups);
         let snapshot = core.take_snapshot().expect("the first picture is always new");
@@ -111,6 +123,7 @@ impl World {
             events: Vec::new(),
             signals: Vec::new(),
             spawned: Vec::new(),
+            delivered: Vec::new(),
             others: Vec::new(),
             replies: BTreeMap::new(),
             exit: None,
@@ -187,7 +200,8 @@ impl World {
 
     fn happen(&mut self, coming: Coming) {
         match coming {
-            Coming::SpawnReport { key, generation, name, stopsignal } => {
+            Coming::SpawnReport { run: Run { key, generation }, spec } => {
+                let name = spec.name.clone();
                 let program = self.behaviour(&name.to_string());
                 self.watch.spawn_reported(key);
                 if let Some(error) = program.spawn_error {
@@ -197,7 +211,7 @@ impl World {
                 let pid = self.next_pid;
                 self.next_pid += 1;
                 self.watch.born(pid, key, self.now.mono, &self.children);
-                self.children.insert(pid, Child { key, generation, name, stopsignal });
+                self.children.insert(pid, Child { key, generation, name, spec });
                 if let Some((after, status)) = program.lives {
                     self.plan(after, Coming::Exit { pid, status });
                 }
@@ -209,8 +223,17 @@ impl World {
     }
 
     fn end(&mut self, pid: i32, status: ExitStatus) {
-        if self.children.remove(&pid).is_some() {
+        if let Some(child) = self.children.remove(&pid) {
             self.feed(Input::Exited { pid, status });
+            let after = self.behaviour(&child.name.to_string()).heard_in;
+            let run = Run { key: child.key, generation: child.generation };
+            for channel in [Channel::Stdout, Channel::Stderr] {
+                if child.spec.is_heard(channel) {
+                    let what = Heard::End;
+                    let end = Input::Heard { run, channel, pid, what };
+                    self.plan(after, Coming::Report(end));
+                }
+            }
         }
     }
 
@@ -257,11 +280,10 @@ impl World {
         match action {
             Action::Spawn { key, generation, spec, .. } => {
                 self.watch.spawn(key, &self.core, &self.children);
-                let name = spec.name.clone();
-                self.spawned.push(name.to_string());
-                let after = self.behaviour(&name.to_string()).spawns_in;
-                let stopsignal = spec.stopsignal;
-                self.plan(after, Coming::SpawnReport { key, generation, name, stopsignal });
+                let name = spec.name.to_string();
+                let after = self.behaviour(&name).spawns_in;
+                self.spawned.push(name);
+                self.plan(after, Coming::SpawnReport { run: Run { key, generation }, spec });
             }
             Action::Signal { key, generation, pid, signal, scope, token } => {
                 let child = self.children.get(&pid).expect("only live pids are signalled").clone();
@@ -278,7 +300,7 @@ impl World {
             }
             Action::Publish(event) => {
                 self.watch.published(&event, self.now.mono, &self.core);
-                self.events.push(event);
+                self.events.push(event.event.clone());
             }
             Action::Log(record) => self.lines.push(format!("{} {}", record.level, record.text)),
             Action::Reply { token, outcome } => self.answered(token, outcome),
@@ -286,6 +308,7 @@ impl World {
                 assert!(self.children.values().any(|child| child.key == key));
                 self.answered(token, Ok(Reply::Done));
             }
+            Action::Deliver { run, serial, data } => self.delivered(run, serial, data),
             Action::LoadForRestart => {
                 let report = Input::RestartLoaded(self.config.clone());
                 self.plan(Duration::from_millis(10), Coming::Report(report));
@@ -302,13 +325,22 @@ impl World {
         let by_signal = ExitStatus::Signal { signal, core_dumped: false };
         if signal == Signal::KILL && program.killable {
             self.plan(Duration::ZERO, Coming::Exit { pid, status: by_signal });
-        } else if signal == child.stopsignal
+        } else if signal == child.spec.stopsignal
             && signal != Signal::KILL
             && let Some(after) = program.stops_in
         {
             let status = program.stops_with.unwrap_or(by_signal);
             self.plan(after, Coming::Exit { pid, status });
         }
+    }
+
+    fn delivered(&mut self, run: Run, serial: u64, data: Vec<u8>) {
+        let of = |child: &&Child| (child.key, child.generation) == (run.key, run.generation);
+        let child = self.children.values().find(of).expect("events are sent to live listeners");
+        let name = child.name.to_string();
+        let text = String::from_utf8(data).expect("a header and a payload are text");
+        self.watch.delivered(run, serial);
+        self.delivered.push(Delivery { name, run, serial, text, at: self.now.mono });
     }
 
     fn answered(&mut self, token: Token, outcome: Result<Reply, Fault>) {

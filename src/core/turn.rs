@@ -1,6 +1,6 @@
 //! What one input leads to: the actions it causes, and the transitions that requests wait for.
 
-use super::action::Action;
+use super::action::{Action, Run};
 use super::key::ProcKey;
 use crate::model::event::Event;
 use crate::model::record::{Level, Record};
@@ -29,13 +29,24 @@ pub struct Turn {
     pub actions: Vec<Action>,
     /// What changed, for the waiters.
     pub transitions: Vec<Transition>,
+    /// What happened and was not told yet, and which run has to be heard to its end before.
+    pub events: Vec<(Event, Option<Run>)>,
+    /// The run whose end is the subject now.
+    pub ending: Option<Run>,
 }
 
 impl Turn {
     /// A turn in which nothing happened yet.
     #[must_use]
     pub fn new(now: Now, accepting: bool) -> Self {
-        Self { now, accepting, actions: Vec::new(), transitions: Vec::new() }
+        Self {
+            now,
+            accepting,
+            actions: Vec::new(),
+            transitions: Vec::new(),
+            events: Vec::new(),
+            ending: None,
+        }
     }
 
     /// Adds an action.
@@ -43,9 +54,9 @@ impl Turn {
         self.actions.push(action);
     }
 
-    /// Publishes an event.
+    /// Something happened that everybody is told.
     pub fn publish(&mut self, event: Event) {
-        self.act(Action::Publish(event));
+        self.events.push((event, self.ending));
     }
 
     /// Logs a line about nothing in particular.

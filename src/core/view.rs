@@ -6,6 +6,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::key::ProcKey;
+use super::pool::Pool;
 use super::process::Process;
 use super::supervisor::ActiveGroup;
 use crate::model::name::ProcessName;
@@ -64,25 +65,30 @@ impl View {
         state: DaemonState,
         configured: &Arc<Vec<Arc<GroupSpec>>>,
         groups: &BTreeMap<Arc<str>, ActiveGroup>,
+        pools: &BTreeMap<Arc<str>, Pool>,
         processes: &BTreeMap<ProcKey, Process>,
     ) -> Option<Arc<Snapshot>> {
         for key in std::mem::take(&mut self.touched) {
             let Some(process) = processes.get(&key) else { continue };
-            let (name, new) = (&process.spec().name, process.snapshot());
+            let name = &process.spec().name;
+            let listener = pools.get(&name.group).and_then(|pool| pool.state_of(key));
+            let new = ProcessSnapshot { listener, ..process.snapshot() };
             if self.processes.get(name).is_none_or(|old| **old != new) {
                 self.processes.insert(name.clone(), Arc::new(new));
                 self.changed = true;
             }
         }
         for name in std::mem::take(&mut self.touched_groups) {
-            match groups.get(&name) {
-                Some(group) => {
-                    let spec = Arc::clone(&group.spec);
-                    self.groups.insert(name, Arc::new(GroupSnapshot { spec }));
-                }
-                None => drop(self.groups.remove(&name)),
+            let Some(group) = groups.get(&name) else {
+                self.changed |= self.groups.remove(&name).is_some();
+                continue;
+            };
+            let pool = pools.get(&name).map(Pool::snapshot);
+            let new = GroupSnapshot { spec: Arc::clone(&group.spec), pool };
+            if self.groups.get(&name).is_none_or(|old| **old != new) {
+                self.groups.insert(name, Arc::new(new));
+                self.changed = true;
             }
-            self.changed = true;
         }
         std::mem::take(&mut self.changed).then(|| {
             Arc::new(Snapshot {

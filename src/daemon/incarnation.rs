@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::api::{self, Api};
 use crate::config::settings::{MainLog, Settings};
-use crate::core::supervisor::{self, Supervisor};
+use crate::core::supervisor::{self, Serials, Supervisor};
 use crate::dbus::endpoint::{Bus, Endpoints, Options};
 use crate::http::sessions::{Logins, Sessions};
 use crate::http::{self, Listeners, Servers};
@@ -73,6 +73,8 @@ pub struct Parts<'a> {
     pub ready: Option<Ready>,
     /// The link to the service manager.
     pub link: Option<Link>,
+    /// Where the counters of events go on.
+    pub serials: Serials,
 }
 
 /// Runs until a shutdown or a restart.
@@ -92,6 +94,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         restart_loader,
         ready,
         link,
+        serials,
     } = parts;
     let log = plane.handle();
     let namespaces = settings.rpcinterfaces.iter().filter(|interface| interface.builtin);
@@ -110,6 +113,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         identifier: daemon.identifier.clone(),
         childlogdir: daemon.childlogdir,
         seed: seed(),
+        serials,
     };
     let context = SpawnContext {
         inheritance: Arc::clone(&inheritance),

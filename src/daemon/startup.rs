@@ -13,6 +13,7 @@ use super::incarnation::{self, Parts};
 use crate::config::settings::{Access, HttpAddress, MainLog, Settings};
 use crate::config::{self, Host, Overrides};
 use crate::core::action::ExitKind;
+use crate::core::supervisor::Serials;
 use crate::http::listen::{self, Listeners};
 use crate::http::sessions::Sessions;
 use crate::model::message::{Field, Kind};
@@ -137,6 +138,7 @@ impl Prepared {
         // They survive restarts: whoever asks for one on the web page wants to go on there.
         let sessions = Sessions::default();
         let mut restarted = false;
+        let mut serials = Serials::default();
         loop {
             let (plane, tapped) = LogPlane::start(&incarnation::main_log_plan(&settings))
                 .map_err(|error| refused(&error, "could not start the log"))?;
@@ -155,6 +157,7 @@ impl Prepared {
                 restart_loader: restart_loader(&loader, &settings.daemon.pidfile, &servers),
                 ready: ready.take(),
                 link: Link::new(&manager, restarted, clock::now().mono),
+                serials,
             };
             restarted = true;
             let previous = settings.clone();
@@ -163,6 +166,7 @@ impl Prepared {
             if let Some(Err(error)) = pidfile.map(PidFile::remove) {
                 super::say(&format!("could not remove the pid file: {error}\n"));
             }
+            serials = outcome.serials;
             match outcome.kind {
                 ExitKind::Restart => settings = outcome.next.unwrap_or(previous),
                 ExitKind::Shutdown => {
@@ -347,12 +351,6 @@ fn announce(settings: &Settings, records: Vec<Record>, log: &LogHandle) {
     if daemon.nodaemon && daemon.directory.is_some() {
         let text = "directory= has no effect in the foreground";
         log.record(Record::new(Level::Warn, text));
-    }
-    for group in &settings.groups {
-        if group.listener.is_some() {
-            let text = format!("[eventlistener:{}] runs, and gets no events yet", group.name);
-            log.record(Record::new(Level::Warn, text));
-        }
     }
 }
 

@@ -24,7 +24,7 @@ use super::standard::{Found, Interfaces, OBJECT_MANAGER, PROPERTIES, Properties,
 use super::types::{GROUP, MANAGER, MANAGER_PATH, PROCESS};
 use super::watch::{Watch, Watches};
 use crate::api::Api;
-use crate::model::event::Event;
+use crate::model::event::{Event, Published};
 use crate::model::key::ProcKey;
 use crate::model::name::ProcessName;
 use crate::model::snapshot::{Channel, GroupSnapshot, ProcessSnapshot, Snapshot};
@@ -125,7 +125,7 @@ impl Drop for Signals {
 struct Publisher {
     api: Api,
     connection: Connection,
-    events: broadcast::Receiver<Arc<Event>>,
+    events: broadcast::Receiver<Arc<Published>>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The picture that the client knows.
     last: Arc<Snapshot>,
@@ -149,7 +149,7 @@ impl Publisher {
             // Whoever hears of a transition finds the properties told already.
             let new = self.snapshots.borrow_and_update().clone();
             let messages = self.differences(&new).and_then(|mut messages| {
-                messages.extend(event.map(|event| transition(&event)).transpose()?.flatten());
+                messages.extend(event.map(|event| transition(&event.event)).transpose()?.flatten());
                 Ok(messages)
             });
             self.last = new;
@@ -260,6 +260,6 @@ fn transition(event: &Event) -> zbus::Result<Option<Message>> {
         Event::GroupRemoved(name) => {
             signal("GroupRemoved").build(&(&**name, path::group(name))).map(Some)
         }
-        Event::DaemonState(_) | Event::Remote { .. } => Ok(None),
+        _ => Ok(None),
     }
 }

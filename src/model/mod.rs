@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+pub mod event_type;
 pub mod exit;
 pub mod fault;
 pub mod key;
+pub mod listener;
 pub mod message;
 pub mod name;
 pub mod paths;

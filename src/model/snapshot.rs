@@ -7,6 +7,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::key::ProcKey;
+use super::listener::ListenerState;
 use super::name::ProcessName;
 use super::signal::Signal;
 use super::spec::{GroupSpec, ProcessSpec};
@@ -80,6 +81,8 @@ pub struct ProcessSnapshot {
     pub spawn_error: Arc<str>,
     /// The files it logs to.
     pub logs: Arc<LogPaths>,
+    /// What it is doing as an event listener; none when it is none, or does not run.
+    pub listener: Option<ListenerState>,
 }
 
 /// One active group.
@@ -87,6 +90,19 @@ pub struct ProcessSnapshot {
 pub struct GroupSnapshot {
     /// What it is configured as.
     pub spec: Arc<GroupSpec>,
+    /// Its events, when it is a pool of event listeners.
+    pub pool: Option<PoolSnapshot>,
+}
+
+/// The events of one pool at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolSnapshot {
+    /// How many wait for a listener.
+    pub queued: u64,
+    /// How many are with a listener that has not answered.
+    pub sent: u64,
+    /// How many were discarded since it was added, because too many waited.
+    pub dropped: u64,
 }
 
 /// Everything at one moment. Cloning is cheap: what did not change is shared.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::event_type::EventType;
 use super::name::ProcessName;
 use super::signal::Signal;
 use super::snapshot::Channel;
@@ -174,6 +175,27 @@ impl ProcessSpec {
             Channel::Stderr => &self.stderr,
         }
     }
+
+    /// Whether the daemon hears what it writes to a channel: the words of a listener, or output
+    /// that is made into events.
+    #[must_use]
+    pub fn is_heard(&self, channel: Channel) -> bool {
+        if self.kind == ProcessKind::EventListener && channel == Channel::Stdout {
+            return true;
+        }
+        let log = self.log_of(channel);
+        let separate = channel == Channel::Stdout || !self.redirect_stderr;
+        separate && (log.events_enabled || log.capture_maxbytes > 0)
+    }
+}
+
+/// What `len` in the header of an event counts (C-339, C-410).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EventLength {
+    /// The characters of the payload: what listeners read that read text.
+    Characters,
+    /// Its bytes: what listeners read that read bytes.
+    Bytes,
 }
 
 /// The event side of an `[eventlistener:x]` group.
@@ -181,8 +203,10 @@ impl ProcessSpec {
 pub struct ListenerPool {
     /// Events kept while no listener is ready.
     pub buffer_size: i64,
-    /// Upper-case event type names, in the order given.
-    pub events: Vec<String>,
+    /// The types to receive, each once, in the order given.
+    pub events: Vec<EventType>,
+    /// What `len` in a header counts (C-339).
+    pub event_length: EventLength,
     /// The result handler, in upstream's `module:function` form.
     pub result_handler: String,
 }

@@ -1,5 +1,7 @@
 //! Texts the way upstream shows them.
 
+use std::borrow::Cow;
+
 /// `text` in quotes as upstream's messages quote values: Python's `repr` of a string (C-198).
 #[must_use]
 pub fn repr(text: &str) -> String {
@@ -19,6 +21,33 @@ pub fn repr(text: &str) -> String {
     }
     out.push(quote);
     out
+}
+
+/// `data` as Python shows bytes (C-365).
+#[must_use]
+pub fn repr_bytes(data: &[u8]) -> String {
+    let quote = if data.contains(&b'\'') && !data.contains(&b'"') { '"' } else { '\'' };
+    let mut out = String::with_capacity(data.len() + 3);
+    out.extend(['b', quote]);
+    for &byte in data {
+        match byte {
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            byte if char::from(byte) == quote => out.extend(['\\', quote]),
+            b' '..=b'~' => out.push(byte.into()),
+            byte => out.push_str(&escaped(byte.into())),
+        }
+    }
+    out.push(quote);
+    out
+}
+
+/// `data` as text, when it is text.
+#[must_use]
+pub fn utf8(data: &[u8]) -> Option<Cow<'_, str>> {
+    std::str::from_utf8(data).ok().map(Cow::Borrowed)
 }
 
 fn escaped(code: u32) -> String {

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -14,14 +14,15 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::effects::Effects;
 use super::handle::{Announcement, EngineHandle, Envelope};
-use super::logs::Tapped;
+use super::logs::{Tapped, What};
 use super::signals::Signals;
 use super::spawner::{News, Spawner};
+use super::stdin::Undelivered;
 use crate::config::settings::Settings;
-use crate::core::action::{Action, ExitKind, Input};
+use crate::core::action::{Action, ExitKind, Heard, Input, Run};
 use crate::core::request::{Reply, Token};
-use crate::core::supervisor::Supervisor;
-use crate::model::event::Event;
+use crate::core::supervisor::{Serials, Supervisor};
+use crate::model::event::Published;
 use crate::model::exit::ExitStatus;
 use crate::model::fault::Fault;
 use crate::model::signal::Signal;
@@ -47,6 +48,9 @@ const REQUEST_QUEUE: usize = 256;
 /// Events that a slow subscriber may lag behind.
 const EVENT_QUEUE: usize = 4096;
 
+/// Bytes of output that may wait for slow subscribers; more is left out.
+const EVENT_BYTES: usize = 16 << 20;
+
 /// How long what the spawner still has to do may hold the end up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -57,6 +61,8 @@ pub struct Outcome {
     pub kind: ExitKind,
     /// The configuration to start again with, already checked.
     pub next: Option<Settings>,
+    /// Where the counters go on when it starts again.
+    pub serials: Serials,
 }
 
 /// What an engine is made of.
@@ -114,6 +120,8 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         requests,
         snapshots,
         events,
+        output: VecDeque::new(),
+        output_bytes: 0,
         inputs: VecDeque::new(),
         waiting: HashMap::new(),
         outbox_events: Vec::new(),
@@ -147,12 +155,15 @@ struct Engine {
     next: Option<Settings>,
     requests: mpsc::Receiver<Envelope>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Event>>,
+    events: broadcast::Sender<Arc<Published>>,
+    /// What of output is somewhere on its way to subscribers.
+    output: VecDeque<(Weak<Published>, usize)>,
+    output_bytes: usize,
     /// What the effects of this turn caused.
     inputs: VecDeque<Input>,
     waiting: HashMap<Token, oneshot::Sender<Result<Reply, Fault>>>,
     /// What this turn tells others: only after the picture that shows it.
-    outbox_events: Vec<Arc<Event>>,
+    outbox_events: Vec<Arc<Published>>,
     outbox_replies: Vec<(Token, Result<Reply, Fault>)>,
     next_token: u64,
     /// Children that ended before the spawner reported them.
@@ -168,6 +179,7 @@ enum Wake {
     Announced(Announcement),
     Request(Envelope),
     Tapped(Tapped),
+    Undelivered(Undelivered),
     Deadline,
     Busy,
 }
@@ -194,8 +206,10 @@ impl Engine {
                 Wake::Loaded(outcome) => self.loaded(*outcome),
                 Wake::Announced(announcement) => self.announced(announcement),
                 Wake::Request(envelope) => self.request(envelope),
-                // There are no listeners that it could be passed on to.
-                Wake::Tapped(tapped) => drop(tapped),
+                Wake::Tapped(tapped) => busy |= self.take_tapped(tapped),
+                Wake::Undelivered(Undelivered { run, serial }) => {
+                    self.feed(Input::Undelivered { run, serial });
+                }
                 Wake::Deadline => self.forget_abandoned(),
             }
             busy |= self.take_news();
@@ -208,7 +222,7 @@ impl Engine {
         if let Some(link) = self.link {
             link.end(clock::now().mono);
         }
-        Outcome { kind, next: self.next }
+        Outcome { kind, next: self.next, serials: self.core.serials() }
     }
 
     /// Waits for something to happen; when `busy`, only looks whether something did.
@@ -233,6 +247,7 @@ impl Engine {
             Some(announcement) = self.announcements.recv() => Wake::Announced(announcement),
             Some(envelope) = self.requests.recv() => Wake::Request(envelope),
             Some(tapped) = self.tapped.recv() => Wake::Tapped(tapped),
+            Some(lost) = self.effects.undelivered() => Wake::Undelivered(lost),
             () = tokio::task::yield_now(), if busy => Wake::Busy,
             () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if deadline.is_some() => {
                 Wake::Deadline
@@ -302,6 +317,27 @@ impl Engine {
         true
     }
 
+    /// Takes in what programs wrote; says whether there may be more.
+    fn take_tapped(&mut self, first: Tapped) -> bool {
+        let mut next = Some(first);
+        for _ in 0..PER_TURN {
+            let Some(tapped) = next.take().or_else(|| self.tapped.try_recv().ok()) else {
+                return false;
+            };
+            // Dropped when this is where it belongs: there is room for more then.
+            let Tapped { key, generation, pid, what, data, permit: _permit } = tapped;
+            let what = match what {
+                What::Protocol => Heard::Protocol(data),
+                What::Log => Heard::Log(data),
+                What::Communication => Heard::Communication(data),
+                What::End => Heard::End,
+            };
+            let run = Run { key: key.process, generation };
+            self.feed(Input::Heard { run, channel: key.channel, pid, what });
+        }
+        true
+    }
+
     fn request(&mut self, envelope: Envelope) {
         let token = Token(self.next_token);
         self.next_token += 1;
@@ -320,6 +356,12 @@ impl Engine {
             (Announcement::FrontEndsUp, _) => self.front_ends_up = true,
             (Announcement::ReloadBegins, Some(link)) => link.reload_begins(),
             (Announcement::ReloadEnds, Some(link)) => link.reload_ends(),
+            (Announcement::TicksWanted(period), _) => {
+                self.feed(Input::WantTicks { period, wanted: true });
+            }
+            (Announcement::TicksUnwanted(period), _) => {
+                self.feed(Input::WantTicks { period, wanted: false });
+            }
             (_, None) => {}
         }
     }
@@ -361,6 +403,7 @@ impl Engine {
                 let outcome = self.effects.write_stdin(key, data).map(|()| Reply::Done);
                 self.outbox_replies.push((token, outcome));
             }
+            Action::Deliver { run, serial, data } => self.effects.deliver(run, serial, data),
             Action::Ended { key, generation } => {
                 if let Some(name) = self.effects.ended(key, generation) {
                     self.spawner.ended(key, generation, name);
@@ -374,11 +417,30 @@ impl Engine {
             }
             Action::ReopenLogs => self.effects.reopen_logs(),
             Action::LoadForRestart => self.load_for_restart(),
-            Action::Publish(event) => self.outbox_events.push(Arc::new(event)),
+            Action::Publish(event) => self.outbox_events.push(event),
             Action::Log(record) => self.effects.log(record),
             Action::Reply { token, outcome } => self.outbox_replies.push((token, outcome)),
             Action::Exit(kind) => self.exit = Some(kind),
         }
+    }
+
+    /// Whether an event may wait for slow subscribers: output only as far as there is memory for it.
+    fn has_room_for(&mut self, event: &Arc<Published>) -> bool {
+        while let Some((_, bytes)) =
+            self.output.front().filter(|(event, _)| event.strong_count() == 0)
+        {
+            self.output_bytes -= bytes;
+            self.output.pop_front();
+        }
+        let bytes = event.event.weight();
+        if bytes > 0 {
+            if self.output_bytes + bytes > EVENT_BYTES {
+                return false;
+            }
+            self.output_bytes += bytes;
+            self.output.push_back((Arc::downgrade(event), bytes));
+        }
+        true
     }
 
     fn load_for_restart(&mut self) {
@@ -398,8 +460,10 @@ impl Engine {
         if let Some(snapshot) = snapshot {
             self.snapshots.send_replace(snapshot);
         }
-        for event in self.outbox_events.drain(..) {
-            let _ = self.events.send(event); // nobody listens: nobody misses it
+        for event in std::mem::take(&mut self.outbox_events) {
+            if self.has_room_for(&event) {
+                let _ = self.events.send(event); // nobody listens: nobody misses it
+            }
         }
         for (token, outcome) in self.outbox_replies.drain(..) {
             if let Some(reply) = self.waiting.remove(&token) {

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
+use tokio::sync::mpsc;
 
 use super::channels::Channels;
 use super::logs::{ChannelKey, LogHandle};
 use super::spawner::SpawnNews;
-use super::stdin::Stdin;
-use crate::core::action::{Generation, Input, SignalScope};
+use super::stdin::{Stdin, Undelivered};
+use crate::core::action::{Generation, Input, Run, SignalScope};
 use crate::core::key::ProcKey;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
@@ -32,13 +33,23 @@ pub struct Effects {
     logs: LogHandle,
     children: HashMap<ProcKey, Child>,
     pids: HashMap<i32, ProcKey>,
+    /// Events that listeners did not get.
+    lost_in: mpsc::UnboundedSender<Undelivered>,
+    lost: mpsc::UnboundedReceiver<Undelivered>,
 }
 
 impl Effects {
     /// Without children yet.
     #[must_use]
     pub fn new(logs: LogHandle) -> Self {
-        Self { logs, children: HashMap::new(), pids: HashMap::new() }
+        // No more than one for each listener.
+        let (lost_in, lost) = mpsc::unbounded_channel();
+        Self { logs, children: HashMap::new(), pids: HashMap::new(), lost_in, lost }
+    }
+
+    /// The next event that could not be written to its listener.
+    pub async fn undelivered(&mut self) -> Option<Undelivered> {
+        self.lost.recv().await
     }
 
     /// Whether this is the pid of a live child that the core knows.
@@ -116,6 +127,18 @@ impl Effects {
     pub fn write_stdin(&mut self, key: ProcKey, data: Vec<u8>) -> Result<(), Fault> {
         let child = self.children.get_mut(&key).ok_or(FaultKind::NotRunning)?;
         child.stdin.write(&child.name.to_string(), data)
+    }
+
+    /// Writes an event to a listener, without waiting for it. That it cannot be written is told by
+    /// [`Self::undelivered`].
+    pub fn deliver(&mut self, run: Run, serial: u64, data: Vec<u8>) {
+        let undelivered = Undelivered { run, serial };
+        let child = self.children.get_mut(&run.key);
+        match child.filter(|child| child.generation == run.generation) {
+            Some(child) => child.stdin.deliver(data, undelivered, &self.lost_in),
+            // It ended just now, which the core will hear.
+            None => drop(self.lost_in.send(undelivered)),
+        }
     }
 
     /// A child was reaped: what it left in its pipes is read, its stdin closed.

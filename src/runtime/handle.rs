@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::core::request::{Reply, Request};
-use crate::model::event::Event;
+use crate::model::event::{Period, Published};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::snapshot::Snapshot;
 
@@ -28,6 +28,10 @@ pub enum Announcement {
     ReloadBegins,
     /// A change of the configuration ended.
     ReloadEnds,
+    /// Somebody wants TICK events of this period.
+    TicksWanted(Period),
+    /// They do no longer.
+    TicksUnwanted(Period),
 }
 
 /// A cheap handle on the engine.
@@ -35,7 +39,7 @@ pub enum Announcement {
 pub struct EngineHandle {
     requests: mpsc::Sender<Envelope>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Event>>,
+    events: broadcast::Sender<Arc<Published>>,
     announcements: Option<mpsc::UnboundedSender<Announcement>>,
 }
 
@@ -50,13 +54,27 @@ impl Drop for Reloading {
     }
 }
 
+/// Has TICK events told, until it is dropped.
+#[derive(Debug)]
+#[must_use = "it lasts until this is dropped"]
+pub struct WantedTicks {
+    engine: EngineHandle,
+    period: Period,
+}
+
+impl Drop for WantedTicks {
+    fn drop(&mut self) {
+        self.engine.announce(Announcement::TicksUnwanted(self.period));
+    }
+}
+
 impl EngineHandle {
     /// Puts a handle together from the engine's ends.
     #[must_use]
     pub fn new(
         requests: mpsc::Sender<Envelope>,
         snapshots: watch::Receiver<Arc<Snapshot>>,
-        events: broadcast::Sender<Arc<Event>>,
+        events: broadcast::Sender<Arc<Published>>,
     ) -> Self {
         Self { requests, snapshots, events, announcements: None }
     }
@@ -80,6 +98,13 @@ impl EngineHandle {
     pub fn reloading(&self) -> Reloading {
         self.announce(Announcement::ReloadBegins);
         Reloading(self.clone())
+    }
+
+    /// Has TICK events of this period told, for as long as the result lives. Nothing wakes up for
+    /// those that nobody wants.
+    pub fn want_ticks(&self, period: Period) -> WantedTicks {
+        self.announce(Announcement::TicksWanted(period));
+        WantedTicks { engine: self.clone(), period }
     }
 
     /// Asks the engine and waits for its answer.
@@ -106,9 +131,10 @@ impl EngineHandle {
         self.snapshots.clone()
     }
 
-    /// Everything that happens from now on. A slow receiver is told how much it missed.
+    /// Everything that happens from now on. A slow receiver is told how much it missed; and output
+    /// that would take too much memory is left out. Either way, the serials have a gap.
     #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+    pub fn events(&self) -> broadcast::Receiver<Arc<Published>> {
         self.events.subscribe()
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use supervisor::core::request::{Changes, ProcessResult, Reply, Request, Scope};
 use supervisor::dbus::endpoint::{Bus, Endpoints, Options};
 use supervisor::dbus::proxy::{ManagerProxy, connect_p2p, manager};
 use supervisor::http::sessions::{Logins, Sessions};
-use supervisor::model::event::Event;
+use supervisor::model::event::{Event, Published};
 use supervisor::model::fault::{Fault, FaultKind};
 use supervisor::model::key::ProcKey;
 use supervisor::model::name::ProcessName;
@@ -45,7 +46,8 @@ pub struct World {
     pub plane: Plane,
     said_so_far: watch::Sender<usize>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Event>>,
+    events: broadcast::Sender<Arc<Published>>,
+    told: AtomicU64,
     endpoints: Option<Endpoints>,
     dir: TempDir,
 }
@@ -107,6 +109,7 @@ impl World {
             said_so_far,
             snapshots,
             events,
+            told: AtomicU64::new(0),
             endpoints,
             dir,
         }
@@ -164,7 +167,9 @@ impl World {
 
     /// Publishes what happened.
     pub fn tell(&self, event: Event) {
-        let _ = self.events.send(Arc::new(event));
+        let serial = self.told.fetch_add(1, Ordering::Relaxed);
+        let at = Wall(Duration::from_micros(1_763_803_500_000_007));
+        let _ = self.events.send(Arc::new(Published { serial, at, event }));
     }
 
     pub async fn stop(&mut self, patience: Duration) {
@@ -257,12 +262,13 @@ pub fn add(snapshot: &mut Snapshot, group: &str, name: &str, key: u32, logs: Log
         restarts: 0,
         spawn_error: "".into(),
         logs: Arc::new(logs),
+        listener: None,
     });
     let mut members: Vec<_> = snapshot.members(group).map(|process| process.spec.clone()).collect();
     members.push(process.spec.clone());
     let group_spec =
         GroupSpec { name: group.into(), priority: 999, listener: None, processes: members };
-    let found = GroupSnapshot { spec: Arc::new(group_spec) };
+    let found = GroupSnapshot { spec: Arc::new(group_spec), pool: None };
     snapshot.groups.insert(group.into(), Arc::new(found));
     snapshot.processes.insert(process.spec.name.clone(), process);
 }

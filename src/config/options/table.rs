@@ -209,8 +209,10 @@ pub static OPTIONS: &[OptionDef] = &[
         "The permission bits of a unix socket."),
     entry(LISTENER, "events", List, Required, HERE, "PROCESS_STATE,TICK_60",
         "The types of events to receive, between commas."),
-    entry(LISTENER, "buffer_size", Int, Value("10"), HERE, "10",
-        "Events that wait while no listener is ready. When there are more, the oldest is discarded."),
+    entry(LISTENER, "buffer_size", Int, Value("1000"), HERE, "1000",
+        "Events that wait while no listener is ready. When there are more, or when they have more than 8 MB of text, the oldest is discarded."),
+    entry(LISTENER, "event_length", Text, Value("characters"), HERE, "bytes",
+        "What len counts in the header of an event. characters: right for listeners that read text, which is what Python's sys.stdin gives. bytes: right for those that read bytes. The two differ when the text is not ASCII.").since("5.0"),
     entry(LISTENER, "result_handler", Text, Value("supervisor.dispatchers:default_handler"), HERE, "supervisor.dispatchers:default_handler",
         "What judges the results of listeners. Only the built-in handler can be used."),
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Sent, World};
-use crate::core::action::Input;
+use super::{Delivery, Sent, World};
+use crate::core::action::{Heard, Input};
 use crate::core::process::Process;
 use crate::core::request::{Reply, Request, Scope, Token};
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::name::Target;
 use crate::model::signal::Signal;
+use crate::model::snapshot::Channel;
 use crate::model::state::ProcessState;
 use crate::model::time::Now;
 
@@ -126,9 +127,40 @@ impl World {
         std::mem::take(&mut self.spawned)
     }
 
+    /// The events sent to listeners since the last call.
+    pub fn deliveries(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.delivered)
+    }
+
+    /// A listener says something.
+    pub fn says(&mut self, name: &str, text: &str) {
+        self.writes(name, Heard::Protocol(text.as_bytes().to_vec()));
+    }
+
+    /// An event cannot be written to a listener.
+    pub fn loses(&mut self, delivery: &Delivery) {
+        self.watch.lost(delivery.run);
+        self.give(Input::Undelivered { run: delivery.run, serial: delivery.serial });
+    }
+
+    /// A program writes something to its stdout.
+    pub fn writes(&mut self, name: &str, what: Heard) {
+        let process = self.process(name);
+        let (run, pid) = (process.run(), process.pid());
+        if let Heard::Protocol(data) = &what {
+            self.watch.said(run, data);
+        }
+        self.give(Input::Heard { run, channel: Channel::Stdout, pid, what });
+    }
+
     /// Requests that were not answered.
     pub fn unanswered(&self) -> usize {
         self.watch.unanswered()
+    }
+
+    /// Forgets the lines so far.
+    pub fn forget_lines(&mut self) {
+        self.lines.clear();
     }
 
     /// Forgets lines, events, signals and spawns so far.
@@ -137,6 +169,7 @@ impl World {
         self.events.clear();
         self.signals.clear();
         self.spawned.clear();
+        self.delivered.clear();
         self.others.clear();
     }
 }

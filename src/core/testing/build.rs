@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::config::listener::DEFAULT_HANDLER;
+use crate::model::event_type::EventType;
 use crate::model::name::{ProcessName, Target};
 use crate::model::signal::Signal;
-use crate::model::spec::{Autorestart, GroupSpec, LogFile, LogSpec, ProcessKind, ProcessSpec};
+use crate::model::spec::{
+    Autorestart, EventLength, GroupSpec, ListenerPool, LogFile, LogSpec, ProcessKind, ProcessSpec,
+};
 
 fn no_log() -> LogSpec {
     LogSpec {
@@ -61,6 +65,31 @@ pub fn group(name: &str, priority: i64, processes: Vec<Arc<ProcessSpec>>) -> Arc
 pub fn program(name: &str, edit: impl FnOnce(&mut ProcessSpec)) -> Arc<GroupSpec> {
     let process = process(name, edit);
     group(name, process.priority, vec![process])
+}
+
+/// A pool of so many event listeners, `name:name_0` and so on, changed by `edit`.
+pub fn listeners(
+    name: &str,
+    number: usize,
+    events: &[EventType],
+    edit: impl FnOnce(&mut ListenerPool),
+) -> Arc<GroupSpec> {
+    let process = |number| {
+        process(&format!("{name}:{name}_{number}"), |spec| spec.kind = ProcessKind::EventListener)
+    };
+    let mut pool = ListenerPool {
+        buffer_size: 1000,
+        events: events.to_vec(),
+        event_length: EventLength::Characters,
+        result_handler: DEFAULT_HANDLER.to_owned(),
+    };
+    edit(&mut pool);
+    Arc::new(GroupSpec {
+        name: name.into(),
+        priority: -1,
+        listener: Some(pool),
+        processes: (0..number).map(process).collect(),
+    })
 }
 
 /// A program with all defaults.

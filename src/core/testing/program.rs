@@ -22,6 +22,8 @@ pub struct Program {
     pub killable: bool,
     /// Why it cannot be signalled.
     pub signal_error: Option<&'static str>,
+    /// How long it takes after the end of a child until all that it wrote is heard.
+    pub heard_in: Duration,
 }
 
 impl Default for Program {
@@ -35,6 +37,7 @@ impl Default for Program {
             stops_with: None,
             killable: true,
             signal_error: None,
+            heard_in: Duration::ZERO,
         }
     }
 }

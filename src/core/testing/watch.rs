@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Child;
-use crate::core::action::Action;
+use crate::core::action::{Action, Run};
 use crate::core::key::ProcKey;
 use crate::core::process::Process;
 use crate::core::request::Token;
 use crate::core::supervisor::Supervisor;
-use crate::model::event::Event;
+use crate::model::event::{Event, Published};
 use crate::model::name::ProcessName;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{ProcessSnapshot, Snapshot};
 use crate::model::state::DaemonState;
 use crate::model::state::ProcessState::{
     self, Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unknown,
@@ -50,6 +50,11 @@ pub struct Watch {
     /// When every child was born, the dead ones too.
     births: BTreeMap<i32, Mono>,
     unanswered: BTreeSet<Token>,
+    published: u64,
+    /// The listeners that have an event.
+    busy: BTreeMap<Run, u64>,
+    /// What they said.
+    said: BTreeMap<Run, Vec<u8>>,
 }
 
 impl Watch {
@@ -84,8 +89,28 @@ impl Watch {
         self.births.insert(pid, now);
     }
 
-    pub fn published(&mut self, event: &Event, now: Mono, core: &Supervisor) {
-        match event {
+    pub fn delivered(&mut self, run: Run, serial: u64) {
+        let before = self.busy.insert(run, serial);
+        assert_eq!(before, None, "a listener gets an event while it has one");
+    }
+
+    /// A listener that is ready again has answered.
+    pub fn said(&mut self, run: Run, data: &[u8]) {
+        let said = self.said.entry(run).or_default();
+        said.extend_from_slice(data);
+        if said.ends_with(b"READY\n") {
+            self.busy.remove(&run);
+        }
+    }
+
+    pub fn lost(&mut self, run: Run) {
+        self.busy.remove(&run);
+    }
+
+    pub fn published(&mut self, published: &Published, now: Mono, core: &Supervisor) {
+        assert_eq!(published.serial, self.published, "a serial is left out, or comes twice");
+        self.published += 1;
+        match &published.event {
             Event::ProcessState { name, from, to, pid, .. } => {
                 let state = self.states.entry(name.clone()).or_insert(Stopped);
                 assert_eq!(state, from, "{name} left a state that it was not in");
@@ -117,6 +142,7 @@ impl Watch {
         core.check_indexes();
         if core.state() == DaemonState::Running && core.waiting() == 0 {
             let due = core.processes().filter_map(Process::deadline).min();
+            let due = [due, core.events_deadline()].into_iter().flatten().min();
             assert_eq!(core.next_deadline(), due, "a wake-up without a cause");
         }
         assert_eq!(snapshot.state, core.state());
@@ -126,7 +152,8 @@ impl Watch {
             let folded = self.states.get(name).copied().unwrap_or(Stopped);
             assert_eq!(process.state(), folded, "{name}: its state, and the fold of its events");
             let seen = snapshot.processes.get(name).expect("every process is in the picture");
-            assert_eq!(**seen, process.snapshot(), "{name}: the picture is out of date");
+            let told = ProcessSnapshot { listener: None, ..(**seen).clone() };
+            assert_eq!(told, process.snapshot(), "{name}: the picture is out of date");
             self.goes_on(process, core);
             let pid = process.pid();
             assert!(pid == 0 || children.contains_key(&pid), "{name} has the pid of a dead child");

@@ -125,9 +125,9 @@ fn the_groups_come_first_then_the_daemon_then_the_processes() {
     // C-118, C-370
     let mut world = World::booted(vec![plain("a"), plain("b")]);
     let shown: Vec<String> = world.events().iter().map(payload).collect();
-    assert_eq!(shown[0], "GroupAdded(\"a\")");
-    assert_eq!(shown[1], "GroupAdded(\"b\")");
-    assert_eq!(shown[2], "DaemonState(Running)");
+    assert_eq!(shown[0], "PROCESS_GROUP_ADDED groupname:a");
+    assert_eq!(shown[1], "PROCESS_GROUP_ADDED groupname:b");
+    assert_eq!(shown[2].trim_end(), "SUPERVISOR_STATE_CHANGE_RUNNING");
     assert!(shown[3].starts_with("PROCESS_STATE_STARTING processname:a"), "{}", shown[3]);
     assert!(shown[4].starts_with("PROCESS_STATE_STARTING processname:b"), "{}", shown[4]);
     assert_eq!(shown.len(), 5);

@@ -70,6 +70,7 @@ fn behaviour() -> impl Strategy<Value = Program> {
                     stops_with,
                     killable,
                     signal_error,
+                    heard_in: spawns_in,
                 }
             },
         )
@@ -110,6 +111,7 @@ fn configuration(seed: u8) -> Vec<Arc<GroupSpec>> {
             spec.startretries = bits / 2 % 4 - 1;
             spec.stopwaitsecs = [0, 1, 3, -1][usize::try_from(bits / 3 % 4).unwrap()];
             spec.autostart = bits % 3 != 0;
+            spec.stdout.events_enabled = bits % 2 == 1;
             spec.priority = bits % 5;
             spec.stopasgroup = bits % 2 == 0;
             spec.autorestart = [Autorestart::Never, Autorestart::Unexpected, Autorestart::Always]

@@ -2,10 +2,12 @@
 //! turn of every test (`testing/watch.rs`).
 
 mod daemon_signals;
+mod delivery;
 mod events;
 mod groups;
 mod handover;
 mod invariants;
+mod listeners;
 mod log_lines;
 mod order;
 mod restart_limits;
@@ -16,3 +18,4 @@ mod starting;
 mod states;
 mod stopping;
 mod strays;
+mod ticks;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::millis;
 use crate::api::Api;
-use crate::model::event::Event;
+use crate::model::event::{Event, Published};
 use crate::model::exit::ExitStatus;
 use crate::model::name::{ProcessName, Target};
 use crate::model::snapshot::{ProcessSnapshot, Snapshot};
@@ -147,7 +147,7 @@ impl Shared {
     }
 }
 
-type Events = tokio::sync::broadcast::Receiver<Arc<Event>>;
+type Events = tokio::sync::broadcast::Receiver<Arc<Published>>;
 
 async fn hear(shared: Arc<Shared>, mut events: Events) {
     // Some changes were missed, and it is not known yet of which processes.
@@ -176,10 +176,9 @@ async fn hear(shared: Arc<Shared>, mut events: Events) {
             }
             Err(TryRecvError::Closed) => return,
         };
-        let now = shared.api.now().wall;
-        let count = match &*event {
+        let count = match &event.event {
             Event::GroupRemoved(_) => shared.book().tidy(&shared.api.snapshot()),
-            event => shared.book().hear(event, now),
+            heard => shared.book().hear(heard, event.at),
         };
         shared.tell(count);
     }

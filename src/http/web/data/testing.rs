@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use crate::api::{Api, Identity, Parts};
 use crate::config::settings::Settings;
 use crate::config::testing::load_text;
-use crate::model::event::Event;
+use crate::model::event::{Event, Published};
 use crate::model::key::ProcKey;
 use crate::model::name::ProcessName;
 use crate::model::record::Level;
@@ -52,19 +52,20 @@ pub fn process(group: &str, name: &str) -> ProcessSnapshot {
         restarts: 0,
         spawn_error: "".into(),
         logs: Arc::new(LogPaths::default()),
+        listener: None,
     }
 }
 
 /// An active group of a configuration.
 pub fn group(text: &str) -> Arc<GroupSnapshot> {
-    Arc::new(GroupSnapshot { spec: load_text(text).unwrap().groups[0].clone() })
+    Arc::new(GroupSnapshot { spec: load_text(text).unwrap().groups[0].clone(), pool: None })
 }
 
 /// The daemon, its engine played by the test.
 pub struct World {
     pub api: Api,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Event>>,
+    events: broadcast::Sender<Arc<Published>>,
     plane: LogPlane,
     /// What is read when the configuration is read again.
     pub read: Arc<Mutex<Result<Settings, String>>>,
@@ -114,7 +115,7 @@ impl World {
 
     /// The engine tells of something; whether somebody listens.
     pub fn tell(&self, event: Event) -> bool {
-        self.events.send(Arc::new(event)).is_ok()
+        self.events.send(Arc::new(Published { serial: 0, at: now().wall, event })).is_ok()
     }
 
     /// A process writes to its log.

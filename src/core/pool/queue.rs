@@ -1,0 +1,157 @@
+//! The events that wait for a listener of one pool, oldest first (C-349, C-351, C-352).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::event_type::EventType;
+use crate::model::time::Mono;
+
+/// Bytes of payloads that wait in one pool at most, but for a single event that is larger.
+pub const BYTES_MAX: usize = 8 << 20;
+
+/// How long an event that was not taken waits at first until it is sent again (C-407).
+pub const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// How long it waits at most.
+pub const RETRY_MOST: Duration = Duration::from_secs(30);
+
+/// An event as listeners get it: of several pools, all get the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Counts the events that some pool gets (C-340).
+    pub serial: u64,
+    /// The type.
+    pub event_type: EventType,
+    /// The payload.
+    pub payload: String,
+}
+
+/// A message in one pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// What is sent.
+    pub message: Arc<Message>,
+    /// Counts the events of the pool (C-341).
+    pub pool_serial: u64,
+    /// How many listeners did not take it.
+    pub failures: u32,
+    /// When it may be sent.
+    pub due: Mono,
+}
+
+/// The queue of one pool.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Queue {
+    waiting: VecDeque<Queued>,
+    bytes: usize,
+}
+
+impl Queue {
+    /// How many events wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The oldest event.
+    #[must_use]
+    pub fn first(&self) -> Option<&Queued> {
+        self.waiting.front()
+    }
+
+    /// Takes the oldest event out.
+    pub fn pop(&mut self) -> Option<Queued> {
+        let queued = self.waiting.pop_front()?;
+        self.bytes -= queued.message.payload.len();
+        Some(queued)
+    }
+
+    /// Makes room for this one: the oldest event, while there is none.
+    pub fn overflowing(&mut self, limit: usize, coming: &Message) -> Option<Queued> {
+        let bytes = self.bytes.saturating_add(coming.payload.len());
+        let full = self.len() >= limit || bytes > BYTES_MAX;
+        full.then(|| self.pop()).flatten()
+    }
+
+    /// Puts an event where its number belongs: a new one at the end, one that comes back before
+    /// all that are younger.
+    pub fn put(&mut self, queued: Queued) {
+        self.bytes += queued.message.payload.len();
+        let at = self.waiting.partition_point(|other| other.pool_serial < queued.pool_serial);
+        self.waiting.insert(at, queued);
+    }
+}
+
+impl Queued {
+    /// A listener did not take it: it is sent again after a while, which grows.
+    pub fn failed(&mut self, now: Mono) {
+        let doubled = RETRY_FIRST.saturating_mul(1 << self.failures.min(20));
+        self.failures = self.failures.saturating_add(1);
+        self.due = now + doubled.min(RETRY_MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queued(pool_serial: u64, bytes: usize) -> Queued {
+        let payload = "x".repeat(bytes);
+        let message = Message { serial: pool_serial, event_type: EventType::Tick5, payload };
+        Queued { message: Arc::new(message), pool_serial, failures: 0, due: Mono::default() }
+    }
+
+    fn push(queue: &mut Queue, queued: Queued) -> Vec<u64> {
+        let dropped = std::iter::from_fn(|| queue.overflowing(3, &queued.message));
+        let dropped = dropped.map(|old| old.pool_serial).collect();
+        queue.put(queued);
+        dropped
+    }
+
+    #[test]
+    fn what_comes_back_is_first_again() {
+        // C-351
+        let mut queue = Queue::default();
+        (0..4).for_each(|serial| queue.put(queued(serial, 1)));
+        let (zero, one) = (queue.pop().unwrap(), queue.pop().unwrap());
+        queue.put(zero);
+        queue.put(one);
+        let order: Vec<u64> = std::iter::from_fn(|| queue.pop()).map(|q| q.pool_serial).collect();
+        assert_eq!(order, [0, 1, 2, 3]);
+        assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        // C-352
+        let mut queue = Queue::default();
+        for serial in 0..3 {
+            assert_eq!(push(&mut queue, queued(serial, 1)), [] as [u64; 0]);
+        }
+        assert_eq!(push(&mut queue, queued(3, 1)), [0]);
+        assert_eq!(push(&mut queue, queued(4, BYTES_MAX - 1)), [1, 2]);
+        assert_eq!(push(&mut queue, queued(5, BYTES_MAX + 1)), [3, 4]);
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn it_takes_longer_every_time_until_an_event_is_sent_again() {
+        // C-407
+        let (mut event, now) = (queued(0, 1), Mono(Duration::from_secs(50)));
+        let mut delays = (0..40).map(|_| {
+            event.failed(now);
+            event.due - now
+        });
+        let first: Vec<Duration> = delays.by_ref().take(4).collect();
+        assert_eq!(first, [100, 200, 400, 800].map(Duration::from_millis));
+        assert_eq!(delays.last(), Some(RETRY_MOST));
+    }
+}
