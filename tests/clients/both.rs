@@ -8,7 +8,8 @@ use crate::support::daemon::command;
 use crate::support::process::Output;
 use crate::world::{Side, World, upstream};
 
-/// A scenario on both sides at the same time.
+/// A scenario on both sides at the same time. `ORACLE_SIDE=upstream` runs that side alone and prints
+/// what was observed, which is how new scenarios are written.
 ///
 /// # Panics
 /// When the client saw different things, or a side did not get to its end.
@@ -23,6 +24,13 @@ pub fn same_of_both(scenario: impl Fn(&mut World) + Sync) {
             world.observations().iter().map(|o| (o.label.clone(), o.text.clone())).collect();
         (end, seen)
     };
+    if std::env::var("ORACLE_SIDE").is_ok_and(|side| side == "upstream") {
+        let (end, seen) = one(Side::Upstream);
+        for (label, text) in seen {
+            println!("[{label}]\n{text}");
+        }
+        return end.unwrap_or_else(|panic| resume_unwind(panic));
+    }
     let ((their_end, theirs), (our_end, ours)) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| one(Side::Upstream));
         let ours = one(Side::Ours);

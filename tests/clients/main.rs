@@ -16,6 +16,7 @@ mod world;
 
 mod ansible;
 mod both;
+mod events;
 mod listeners;
 mod supervisorctl;
 mod testinfra;

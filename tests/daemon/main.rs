@@ -11,6 +11,7 @@ mod control;
 mod fcgi;
 mod journal;
 mod lifecycle;
+mod listeners;
 mod logs;
 mod reload;
 mod scale;
