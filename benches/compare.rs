@@ -2,7 +2,8 @@
 //! configuration file, the log on standard output, `supervisorctl`, and /proc.
 //!
 //! Read the ratios, not the numbers: machines differ. `BENCH_PROGRAMS` is the number of programs
-//! of the large measurements, 1,000 without it; `BENCH_ONLY=ours` leaves the other one out.
+//! of the large measurements, 1,000 without it; `BENCH_ONLY=ours` leaves the other one out, and
+//! `BENCH_SECTION` names the one section to run: one, many, capture or events.
 
 mod peer;
 
@@ -90,19 +91,24 @@ fn short(value: f64) -> String {
     }
 }
 
+/// What is measured, each under the name that `BENCH_SECTION` knows.
+const SECTIONS: [(&str, fn(&mut Table, Kind)); 4] =
+    [("one", one_program), ("many", many_programs), ("capture", capture), ("events", events)];
+
 fn main() {
-    // `cargo bench` and `cargo test --benches` pass options of the usual harness.
-    let many: usize =
-        std::env::var("BENCH_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
     let only_ours = std::env::var("BENCH_ONLY").is_ok_and(|only| only == "ours");
     let kinds: &[Kind] = if only_ours { &[Kind::Ours] } else { &[Kind::Upstream, Kind::Ours] };
+    let wanted = std::env::var("BENCH_SECTION").ok();
+    let wanted = wanted.as_deref();
     let mut table = Table::default();
     for (column, kind) in kinds.iter().enumerate() {
         eprintln!("{}", kind.name());
         table.columns = column;
-        one_program(&mut table, *kind);
-        many_programs(&mut table, *kind, many);
-        capture(&mut table, *kind);
+        for (name, section) in SECTIONS {
+            if wanted.is_none_or(|wanted| wanted == name) {
+                section(&mut table, *kind);
+            }
+        }
     }
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
     table.print(&names);
@@ -137,7 +143,9 @@ fn one_program(table: &mut Table, kind: Kind) {
 }
 
 /// The same with a thousand, and what only then costs something.
-fn many_programs(table: &mut Table, kind: Kind, many: usize) {
+fn many_programs(table: &mut Table, kind: Kind) {
+    let many: usize =
+        std::env::var("BENCH_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
     let programs = format!(
         "[program:p]\n{SLEEP}numprocs={many}\nprocess_name=%(program_name)s_%(process_num)04d\n[program:steady]\n{STEADY}"
     );
@@ -200,6 +208,48 @@ fn capture(table: &mut Table, kind: Kind) {
         table.lower(&format!("cpu of it, {what}"), "s/GiB", cpu / bytes * 1_073_741_824.0);
         peer.shutdown();
     }
+}
+
+/// Takes so many events, says how long that took, and ends.
+const LISTENER: &str = "\
+import os, sys, time
+left = int(sys.argv[1])
+os.write(1, b'READY\\n')
+began = time.monotonic()
+data = b''
+while left:
+    data += os.read(0, 65536)
+    head, newline, rest = data.partition(b'\\n')
+    if newline and len(rest) >= int(head[head.rindex(b':') + 1:]):
+        data = b''
+        left -= 1
+        os.write(1, b'RESULT 2\\nOKREADY\\n' if left else b'RESULT 2\\nOK')
+print(time.monotonic() - began, file=sys.stderr)
+";
+
+/// How many events a second one listener can be given, when they wait for it already.
+fn events(table: &mut Table, kind: Kind) {
+    let count = match kind {
+        Kind::Upstream => 5_000,
+        Kind::Ours => 50_000,
+    };
+    let programs = format!(
+        "[eventlistener:l]\ncommand=/usr/bin/python3 -S %(here)s/listener.py {count}\nevents=REMOTE_COMMUNICATION\n\
+         buffer_size=100000\nautostart=false\nautorestart=false\nstartsecs=0\nstderr_logfile=%(here)s/l.err\n"
+    );
+    let mut peer = Peer::start(kind, &programs);
+    peer.write("listener.py", LISTENER);
+    peer.until_ready();
+    peer.send_events(count);
+    let before = peer.cpu();
+    peer.ctl(&["start", "l"]);
+    peer.until("exited: l");
+    let cpu = peer.cpu() - before;
+    let seconds: f64 = peer.read("l.err").trim().parse().expect("what the listener says");
+    let count = f64::from(u32::try_from(count).expect("some thousands"));
+    table.higher("events through one listener", "1/s", count / seconds);
+    table.lower("cpu of the daemon for an event", "us", cpu / count * 1e6);
+    peer.shutdown();
 }
 
 /// SIGKILL to the log line of the successor, several times; the median in milliseconds.

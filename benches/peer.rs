@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -182,6 +183,47 @@ impl Peer {
             .expect("supervisorctl runs");
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{:?} {args:?}: {said:.300}", self.kind);
+    }
+
+    /// Writes a file into its directory.
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join(name), text).expect("a file");
+    }
+
+    /// Reads a file there.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.dir.path().join(name)).expect("a file")
+    }
+
+    /// Lets it make so many events of a client's.
+    pub fn send_events(&self, count: usize) {
+        const CALL: &str = "<value><struct><member><name>methodName</name>\
+            <value><string>supervisor.sendRemoteCommEvent</string></value></member>\
+            <member><name>params</name><value><array><data><value><string>type</string></value>\
+            <value><string>data</string></value></data></array></value></member></struct></value>";
+        let mut left = count;
+        while left > 0 {
+            let some = left.min(500);
+            left -= some;
+            let body = format!(
+                "<?xml version='1.0'?><methodCall><methodName>system.multicall</methodName><params><param>\
+                 <value><array><data>{}</data></array></value></param></params></methodCall>",
+                CALL.repeat(some)
+            );
+            let socket = self.dir.path().join("sv.sock");
+            let mut server = UnixStream::connect(socket).expect("it listens");
+            server.set_read_timeout(Some(PATIENCE)).expect("a socket");
+            let head = format!(
+                "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Content-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            server.write_all((head + &body).as_bytes()).expect("it takes a request");
+            let mut answer = String::new();
+            server.read_to_string(&mut answer).expect("an answer");
+            let sent = answer.matches("<boolean>1</boolean>").count();
+            assert_eq!(sent, some, "{:?}: {answer:.500}", self.kind);
+        }
     }
 
     /// Asks it to end, and waits for that.
