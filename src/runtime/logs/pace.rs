@@ -29,6 +29,8 @@ pub(super) enum Next {
 pub(super) struct Pace {
     /// Bytes the pipe holds.
     capacity: usize,
+    /// Whether small pieces may wait for each other.
+    gathers: bool,
     /// Whether output came in the last moment.
     busy: bool,
     served: Option<Instant>,
@@ -37,7 +39,12 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, busy: false, served: None, last: 0 }
+        Self { capacity, gathers: true, busy: false, served: None, last: 0 }
+    }
+
+    /// That of a conversation: whoever writes waits for an answer, so nothing is left to gather.
+    pub(super) fn prompt(capacity: usize) -> Self {
+        Self { gathers: false, ..Self::new(capacity) }
     }
 
     /// The pipe was made larger.
@@ -70,7 +77,7 @@ impl Pace {
         }
         let soon = elapsed.filter(|elapsed| *elapsed < 2 * LONGEST);
         self.busy = got > 0 && (self.busy || soon.is_some());
-        if !self.busy || got >= LARGE {
+        if !self.busy || !self.gathers || got >= LARGE {
             return Next::Arm;
         }
         match soon.map_or(LONGEST, |elapsed| self.time_to_half(got, elapsed)) {
@@ -101,6 +108,16 @@ mod tests {
         // Nothing came: back to sleep.
         assert_eq!(pace.after(0, true, at(902_300)), Next::Arm);
         assert_eq!(pace.after(100, true, at(999_000)), Next::Arm);
+    }
+
+    #[test]
+    fn a_conversation_is_served_as_it_comes() {
+        let (mut pace, start) = (Pace::prompt(65_536), Instant::now());
+        for answer in 0..10 {
+            let at = start + Duration::from_micros(answer * 100);
+            assert_eq!(pace.after(12, true, at), Next::Arm);
+        }
+        assert_eq!(pace.after(65_536, false, start + Duration::from_millis(2)), Next::Again);
     }
 
     #[test]

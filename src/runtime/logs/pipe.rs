@@ -108,6 +108,7 @@ impl Plane {
             .ok()
             .and_then(|size| usize::try_from(size).ok())
             .unwrap_or(DEFAULT_CAPACITY);
+        let pace = if plan.tap.protocol { Pace::prompt(capacity) } else { Pace::new(capacity) };
         let pipe = Pipe {
             key,
             generation,
@@ -122,7 +123,7 @@ impl Plane {
                 .map(|program| ToJournal::new(&plan.name, program, key, pid)),
             tap,
             plan,
-            pace: Pace::new(capacity),
+            pace,
             enlarged: false,
             ended: false,
             left: None,
