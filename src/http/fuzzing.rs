@@ -66,9 +66,12 @@ impl World {
             log: Arc::new(drop),
         };
         let (_, stopped) = watch::channel(false);
+        let inside = runtime.enter();
         let rpc =
             Rpc::new(options.api.clone(), options.namespaces.clone(), Arc::clone(&options.log));
-        Self { runtime, rpc, routes: routes::all(&options, &stopped) }
+        let routes = routes::all(&options, &stopped);
+        drop(inside);
+        Self { runtime, rpc, routes }
     }
 
     fn status(

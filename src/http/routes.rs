@@ -27,7 +27,7 @@ pub fn all(options: &Options, stopped: &watch::Receiver<bool>) -> BoxedFilter<(R
     let rpc = Rpc::new(options.api.clone(), options.namespaces.clone(), Arc::clone(&options.log));
     let rpc = Endpoint::new(rpc, Arc::clone(&options.log)).route();
     let tails = Tails::new(options.api.clone(), stopped.clone()).route();
-    let pages = Web::new(options.api.clone(), Arc::clone(&options.log)).route();
+    let pages = Web::new(options.api.clone(), Arc::clone(&options.log), stopped.clone()).route();
     rpc.or(tails).unify().or(pages).unify().recover(refused).unify().boxed()
 }
 

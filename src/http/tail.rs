@@ -23,8 +23,10 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::snapshot::Channel;
 use crate::runtime::logs::Follower;
 
-/// How many bytes a stream begins with.
+/// How many bytes a stream begins with, unless `?bytes=` asks for more or less.
 const HEAD: u64 = 1024;
+/// The most that it begins with.
+const MAX_HEAD: u64 = 1024 * 1024;
 /// How many streams all servers have together.
 const MAX_STREAMS: usize = 128;
 /// What is still said when the server stops is waited for so long.
@@ -52,22 +54,25 @@ impl Tails {
             let ours = path.starts_with("/logtail") || path.starts_with("/mainlogtail");
             if ours { Ok(()) } else { Err(warp::reject::not_found()) }
         });
-        here.untuple_one().and(warp::get()).and(warp::path::full()).then(move |path: FullPath| {
-            let tails = self.clone();
-            async move { tails.answer(path.as_str()).await }
-        })
+        let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+        here.untuple_one().and(warp::get()).and(warp::path::full()).and(query).then(
+            move |path: FullPath, query: String| {
+                let tails = self.clone();
+                async move { tails.answer(path.as_str(), begin(&query)).await }
+            },
+        )
     }
 
-    async fn answer(&self, path: &str) -> Response {
+    async fn answer(&self, path: &str, head: u64) -> Response {
         let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
             return page::error(StatusCode::SERVICE_UNAVAILABLE, "Too many logs are followed");
         };
         let main = path.starts_with("/mainlogtail");
         let follower = if main {
-            self.api.follow_log(HEAD).await
+            self.api.follow_log(head).await
         } else {
             match wanted(path) {
-                Some((name, channel)) => self.follow(&name, channel).await,
+                Some((name, channel)) => self.follow(&name, channel, head).await,
                 None => Err(FaultKind::BadName.into()),
             }
         };
@@ -77,8 +82,8 @@ impl Tails {
         }
     }
 
-    async fn follow(&self, name: &str, channel: Channel) -> Result<Follower, Fault> {
-        self.api.follow_process_log(&Named::parse_process(name)?, channel, HEAD).await
+    async fn follow(&self, name: &str, channel: Channel, head: u64) -> Result<Follower, Fault> {
+        self.api.follow_process_log(&Named::parse_process(name)?, channel, head).await
     }
 
     fn stream(&self, follower: Follower, permit: OwnedSemaphorePermit, main: bool) -> Response {
@@ -106,6 +111,12 @@ impl Tails {
     }
 }
 
+/// How many bytes of a log a query asks for.
+fn begin(query: &str) -> u64 {
+    let asked = query.split('&').find_map(|part| part.strip_prefix("bytes="));
+    asked.and_then(|bytes| bytes.parse().ok()).map_or(HEAD, |bytes: u64| bytes.min(MAX_HEAD))
+}
+
 /// The process and the channel that a path names.
 pub(super) fn wanted(path: &str) -> Option<(String, Channel)> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
@@ -131,6 +142,16 @@ fn refusal(fault: &Fault) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_says_how_much_of_a_log_is_wanted() {
+        assert_eq!(begin(""), HEAD);
+        assert_eq!(begin("a=b&bytes=4096"), 4096);
+        assert_eq!(begin("bytes=99999999999"), MAX_HEAD);
+        for wrong in ["bytes=", "bytes=-1", "bytes=x", "xbytes=4"] {
+            assert_eq!(begin(wrong), HEAD, "{wrong}");
+        }
+    }
 
     #[test]
     fn paths_name_a_process_and_a_channel() {

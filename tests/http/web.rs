@@ -1,8 +1,11 @@
 //! The pages, by raw requests: what they show, what their forms do, and what nobody can make them do.
 
+use std::time::{Duration, Instant};
+
 use crate::support::daemon::Daemon;
-use crate::support::http::{Answer, Target, ask, get, loopback};
+use crate::support::http::{Answer, Http, Target, ask, get, loopback};
 use crate::support::scratch::Scratch;
+use crate::support::watch::expect_in_file;
 
 /// A daemon with one inet server and these programs, and its address.
 fn served(scratch: &Scratch, config: &str) -> (Daemon, Target) {
@@ -372,4 +375,238 @@ fn what_is_too_much_for_a_form_is_refused() {
     assert_eq!(ask(&target, endless).status(), 411);
     let many = "a=b&".repeat(50_000);
     assert_eq!(post(&target, "/", &many).status(), 200);
+}
+
+/// Calls what a script of the page would call.
+fn call(target: &Target, json: &str, headers: &str) -> Answer {
+    let length = json.len();
+    ask(
+        target,
+        format!(
+            "POST /act HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n{headers}\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+        ),
+    )
+}
+
+#[test]
+fn a_script_of_the_page_acts_with_the_token_alone() {
+    // C-439
+    let scratch = Scratch::new();
+    let (daemon, target) = served(&scratch, PROGRAMS);
+    let token = token(&get(&target, "/", "").text());
+    let header = format!("X-CSRF-Token: {token}\r\n");
+    for wrong in ["", "X-CSRF-Token: 0\r\n", &format!("Cookie: csrf={token}\r\n")] {
+        let answer = call(&target, "{\"action\":\"stop\",\"names\":[\"up\"]}", wrong);
+        assert_eq!(answer.status(), 403, "{wrong}");
+    }
+    // A form of another site could send this type without asking.
+    let form = format!("{{\"action\":\"stopall\",\"names\":[],\"text\":\"{token}\"}}");
+    assert_eq!(post(&target, "/act", &form).status(), 403);
+    assert!(daemon.ctl(&["status", "up"]).stdout.contains("RUNNING"));
+    let report = |json: &str| {
+        let answer = call(&target, json, &header);
+        assert_eq!(answer.status(), 200, "{json}: {answer:?}");
+        serde_json::from_slice::<serde_json::Value>(&answer.body).expect("a report")
+    };
+    let both = report("{\"action\":\"stop\",\"names\":[\"up\",\"none\"]}");
+    assert_eq!(both["message"], "Stopping 1 of 2");
+    assert_eq!(both["failed"][0][0], "none");
+    assert_eq!(both["failed"][0][1], "unexpected rpc fault [70] NOT_RUNNING: none");
+    daemon.expect_log("stopped: up (terminated by SIGTERM)");
+    assert_eq!(report("{\"action\":\"start\",\"names\":[\"b:*\"]}")["message"], "Starting b:*");
+    daemon.expect_log("spawned: 'x1'");
+    let killed = report("{\"action\":\"signal\",\"names\":[\"b:x1\"],\"signal\":\"KILL\"}");
+    assert_eq!(killed["message"], "Sent KILL to b:x1");
+    daemon.expect_log("exited: x1 (terminated by SIGKILL; not expected)");
+    for (wrong, status) in [
+        ("{\"action\":\"dance\",\"names\":[]}", 400),
+        ("{\"action\":\"signal\",\"names\":[\"up\"]}", 400),
+        ("{\"action\":\"stop\",\"names\":[\"up\"],\"other\":1}", 400),
+        ("{", 400),
+    ] {
+        assert_eq!(call(&target, wrong, &header).status(), status, "{wrong}");
+    }
+    daemon.expect_log("used the web page to stop up, none: 1 failed: ");
+}
+
+#[test]
+fn a_line_reaches_the_standard_input_and_not_the_log() {
+    let scratch = Scratch::new();
+    let (daemon, target) = served(
+        &scratch,
+        "[program:echo]\ncommand=/bin/cat\nstartsecs=0\nstdout_logfile=%(here)s/echo.out\n",
+    );
+    let sent = act(&target, "action=stdin&processname=echo&text=hush+one");
+    assert_eq!(sent, "Sent to echo");
+    let token = token(&get(&target, "/", "").text());
+    let json = "{\"action\":\"stdin\",\"names\":[\"echo\"],\"text\":\"hush two\\n\"}";
+    assert_eq!(call(&target, json, &format!("X-CSRF-Token: {token}\r\n")).status(), 200);
+    expect_in_file(&scratch.join("echo.out"), "hush one\nhush two\n");
+    assert!(!daemon.log().contains("hush"), "{}", daemon.log());
+}
+
+/// Reads events until one of this kind comes, and gives its data.
+fn event(http: &mut Http, ahead: &mut String, kind: &str) -> serde_json::Value {
+    loop {
+        while let Some((event, rest)) = ahead.split_once("\n\n") {
+            let (event, rest) = (event.to_owned(), rest.to_owned());
+            *ahead = rest;
+            let (name, data) = event.split_once('\n').expect("a name and data");
+            if name == format!("event: {kind}") {
+                let data = data.strip_prefix("data: ").expect("data");
+                return serde_json::from_str(data).expect("JSON");
+            }
+        }
+        ahead.push_str(&String::from_utf8_lossy(&http.chunk().expect("it goes on")));
+    }
+}
+
+#[test]
+fn a_page_is_told_everything_and_then_what_changes() {
+    let scratch = Scratch::new();
+    let (daemon, target) = served(&scratch, PROGRAMS);
+    let mut http = Http::connect(&target).expect("it listens");
+    http.send("GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it takes it");
+    let head = http.head().expect("it answers").expect("it does");
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    let mut ahead = String::new();
+    let whole = event(&mut http, &mut ahead, "state");
+    assert_eq!(whole["whole"], true);
+    assert_eq!(whole["daemon"], "RUNNING");
+    let names: Vec<_> = whole["processes"].as_array().expect("a list").iter().collect();
+    assert_eq!(names.len(), 6);
+    let up = names.iter().find(|process| process["name"] == "up").expect("it is there");
+    assert_eq!((&up["state"], &up["problem"]), (&"running".into(), &false.into()));
+    let pid = daemon.pid_of("up");
+    assert_eq!(up["pid"], pid);
+    let load = event(&mut http, &mut ahead, "use");
+    assert!(load["of"]["up"][1].as_u64().is_some_and(|kib| kib > 0), "{load}");
+
+    let began = Instant::now();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid.try_into().expect("a pid")),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .expect("it lives");
+    let news = event(&mut http, &mut ahead, "state");
+    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+    assert_eq!(news["whole"], false);
+    let changed = news["processes"].as_array().expect("a list");
+    assert_eq!((changed.len(), &changed[0]["name"]), (1, &"up".into()), "{news}");
+
+    // A page of another site gets nothing of it.
+    let theirs = get(&target, "/live", "Origin: http://evil.example\r\n");
+    assert_eq!(theirs.status(), 403);
+}
+
+#[test]
+fn a_process_has_a_page_without_its_secrets() {
+    let scratch = Scratch::new();
+    let (daemon, target) = served(
+        &scratch,
+        "[program:a&b]\ncommand=/bin/sh -c 'echo \"<i>said</i>\"; exec cat'\n\
+         environment=TOKEN=\"hush\",PLAIN=\"s3cond\"\nprocess_name=x&y\nstartsecs=0\n",
+    );
+    daemon.expect_log("spawned: 'x&y'");
+    let page = get(&target, "/process/a%26b/x%26y", "");
+    assert_eq!(page.status(), 200);
+    let text = page.text();
+    for there in ["<h1>a&#38;b:x&#38;y</h1>", "TOKEN", "PLAIN", "/bin/sh -c", "startsecs"] {
+        assert!(text.contains(there), "{there}: {text}");
+    }
+    assert!(!text.contains("hush") && !text.contains("s3cond") && !text.contains("<i>"), "{text}");
+    for nothing in ["/process/a%26b/nope", "/process/nope", "/process/", "/process/%FF/%FF"] {
+        assert_eq!(get(&target, nothing, "").status(), 404, "{nothing}");
+    }
+    let facts = get(&target, "/data/process?name=a%26b:x%26y", "");
+    let facts: serde_json::Value = serde_json::from_slice(&facts.body).expect("JSON");
+    assert_eq!(facts["tree"]["processes"].as_array().map(Vec::len), Some(1), "{facts}");
+    assert_eq!(get(&target, "/data/process?name=nope", "").status(), 404);
+}
+
+#[test]
+fn a_log_can_be_downloaded_whole() {
+    let scratch = Scratch::new();
+    let (daemon, target) = served(
+        &scratch,
+        "[program:a]\ncommand=/bin/sh -c 'seq 1 100000; echo end; exec cat'\nstartsecs=0\n",
+    );
+    daemon.expect_log("spawned: 'a'");
+    let mut tail = Http::connect(&target).expect("it listens");
+    tail.send("GET /logtail/a?bytes=1000000 HTTP/1.1\r\nHost: x\r\n\r\n").expect("it takes it");
+    tail.head().expect("it answers");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"end\n") {
+        seen.extend(tail.chunk().expect("it goes on"));
+    }
+    let file = get(&target, "/download?name=a&channel=stdout", "");
+    assert_eq!(file.status(), 200);
+    let name = file.header("content-disposition").expect("a name");
+    assert_eq!(name, "attachment; filename=\"a-stdout.log\"");
+    assert!(file.body == seen, "{} and {} bytes", file.body.len(), seen.len());
+    assert!(get(&target, "/download", "").text().contains("spawned: 'a' with pid"));
+    for nothing in ["/download?name=nope", "/download?name=a&channel=x"] {
+        assert_eq!(get(&target, nothing, "").status(), 404, "{nothing}");
+    }
+}
+
+#[test]
+fn the_daemon_shows_what_an_update_would_change_and_does_it() {
+    let scratch = Scratch::new();
+    let (daemon, target) = served(&scratch, PROGRAMS);
+    let config = scratch.join("supervisord.conf");
+    let text = std::fs::read_to_string(&config).expect("it is there");
+    let changed =
+        text.replace("[program:down]\ncommand=/bin/cat", "[program:down]\ncommand=/bin/tac");
+    std::fs::write(&config, changed.replace("[program:sour]", "[program:sweet]")).expect("written");
+    let page = get(&target, "/daemon?preview=1", "").text();
+    for there in [
+        "added sweet: sweet",
+        "removed sour: sour",
+        "changed down:",
+        "- command = /bin/cat",
+        "+ command = /bin/tac",
+    ] {
+        assert!(page.contains(there), "{there}: {page}");
+    }
+    let data = get(&target, "/data/preview", "");
+    let data: serde_json::Value = serde_json::from_slice(&data.body).expect("JSON");
+    assert_eq!(data["added"][0]["group"], "sweet");
+    assert!(daemon.ctl(&["status", "sweet"]).stdout.contains("no such process"));
+    let message = act(&target, "action=update");
+    let all =
+        "sour: removed process group; down: changed process group; sweet: added process group";
+    assert_eq!(message, all);
+    std::fs::write(&config, text.replace("startsecs=0", "startsecs=soon")).expect("written");
+    let data = get(&target, "/data/preview", "").text();
+    assert!(data.contains("\"error\""), "{data}");
+    assert!(act(&target, "action=update").starts_with("ERROR: "));
+}
+
+#[test]
+fn the_page_is_light() {
+    let scratch = Scratch::new();
+    let (_daemon, target) = served(&scratch, PROGRAMS);
+    let mut weight = 0;
+    let mut left = vec!["/".to_owned()];
+    let mut seen = Vec::new();
+    while let Some(path) = left.pop() {
+        if seen.contains(&path) {
+            continue;
+        }
+        let packed = get(&target, &path, "Accept-Encoding: gzip\r\n");
+        assert_eq!(packed.status(), 200, "{path}");
+        weight += packed.body.len();
+        let text = get(&target, &path, "").text();
+        for (mark, folder) in [("src=\"/", "/"), ("link href=\"/", "/"), ("from \"./", "/scripts/")]
+        {
+            let found = text.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
+            left.extend(found.map(|name| format!("{folder}{name}")));
+        }
+        seen.push(path);
+    }
+    assert!(seen.len() > 10, "scripts and style sheets are part of it: {seen:?}");
+    assert!(weight < 60_000, "{weight} bytes");
+    println!("{weight} bytes in {} files", seen.len());
 }

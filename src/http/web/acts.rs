@@ -126,6 +126,8 @@ pub enum Wish {
     One(Deed, String),
     /// Do something to several of them.
     Several(Deed, Vec<String>),
+    /// Write this line to the standard input of a process.
+    Write(String, String),
 }
 
 impl Wish {
@@ -139,6 +141,9 @@ impl Wish {
             "shutdown" => Self::Shutdown,
             "reload" => Self::Reload,
             "update" => Self::Update,
+            "stdin" => {
+                Self::Write(form.get("processname")?.to_owned(), form.get("text")?.to_owned())
+            }
             deed => {
                 let deed = Deed::parse(deed, form.get("signal"))?;
                 if let Some(name) = form.get("processname") {
@@ -149,6 +154,23 @@ impl Wish {
                 }
             }
         })
+    }
+
+    /// Whom it is about, for the history of each; none for one that is about no process.
+    #[must_use]
+    pub fn whom(&self) -> Vec<Option<Target>> {
+        let target =
+            |name: &String| Named::parse(name).ok().map(|named| Some(named.target().clone()));
+        match self {
+            Self::StopAll | Self::RestartAll => vec![None],
+            Self::One(Deed::Start | Deed::Stop | Deed::Restart, name) => {
+                target(name).into_iter().collect()
+            }
+            Self::Several(Deed::Start | Deed::Stop | Deed::Restart, names) => {
+                names.iter().filter_map(target).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether it ends all programs, so that it is asked for twice.
@@ -181,6 +203,7 @@ impl Wish {
                 Self::Update => update(api).await,
                 Self::One(deed, name) => one(api, deed, name).await,
                 Self::Several(deed, names) => several(api, deed, names).await,
+                Self::Write(name, text) => write(api, name, text).await,
             }
         };
         let late = |_| format!("Not done yet, and going on: {self}");
@@ -199,6 +222,8 @@ impl fmt::Display for Wish {
             Self::Reload => f.write_str("stop all programs and restart supervisord"),
             Self::Update => f.write_str("apply what changed in the configuration"),
             Self::One(deed, name) => write!(f, "{} {name}", deed.verb()),
+            // What it is, is nobody's business.
+            Self::Write(name, _) => write!(f, "write a line to the standard input of {name}"),
             Self::Several(deed, names) => {
                 write!(
                     f,
@@ -269,6 +294,17 @@ async fn several(api: &Api, deed: &Deed, names: &[String]) -> String {
     let told = told.cloned().collect::<Vec<_>>().join("; ");
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     format!("ERROR: {done} of {} {}; {told}{more}", results.len(), deed.done())
+}
+
+async fn write(api: &Api, name: &str, text: &str) -> String {
+    let sent = async {
+        let named = Named::parse_process(name)?;
+        api.send_stdin(named, format!("{text}\n").into_bytes()).await
+    };
+    match sent.await {
+        Ok(()) => format!("Sent to {name}"),
+        Err(fault) => format!("ERROR: Process {name}: {}", unexpected(&fault)),
+    }
 }
 
 async fn update(api: &Api) -> String {

@@ -29,6 +29,17 @@ macro_rules! files {
 const FILES: &[File] = files! {
     "stylesheets/supervisor.css", "text/css;charset=utf-8";
     "images/icon.svg", "image/svg+xml";
+    "scripts/theme.js", "text/javascript;charset=utf-8";
+    "scripts/app.js", "text/javascript;charset=utf-8";
+    "scripts/ask.js", "text/javascript;charset=utf-8";
+    "scripts/chart.js", "text/javascript;charset=utf-8";
+    "scripts/daemon.js", "text/javascript;charset=utf-8";
+    "scripts/dom.js", "text/javascript;charset=utf-8";
+    "scripts/format.js", "text/javascript;charset=utf-8";
+    "scripts/live.js", "text/javascript;charset=utf-8";
+    "scripts/log.js", "text/javascript;charset=utf-8";
+    "scripts/overview.js", "text/javascript;charset=utf-8";
+    "scripts/process.js", "text/javascript;charset=utf-8";
 };
 
 /// A file as it is sent.

@@ -6,8 +6,10 @@
 mod acts;
 mod assets;
 mod body;
+mod calls;
 pub mod data;
 mod form;
+mod live;
 mod pages;
 mod respond;
 mod routes;

@@ -1,19 +1,29 @@
 //! Which page is at which path.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 
 use askama::Template;
-use futures_util::Stream;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::sync::Semaphore;
-use warp::http::{HeaderMap, StatusCode};
+use futures_util::{Stream, stream};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use warp::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::path::FullPath;
 use warp::reply::Response;
-use warp::{Buf, Filter, Rejection};
+use warp::{Buf, Filter, Rejection, Reply};
 
 use super::acts::{Wish, refreshed, unexpected};
+use super::calls::{self, Call};
+use super::data::history::{Change, History};
+use super::data::meter::{Meter, Sample};
+use super::data::preview::{Line, Names, Preview};
+use super::data::tree::Tree;
 use super::form::Form;
-use super::pages::{Confirm, Shell, Status, Tail};
+use super::live::Live;
+use super::pages::{self, Confirm, Shell, Status, Tail};
 use super::{assets, body, respond};
 use crate::api::{Api, Named};
 use crate::http::asked::Asked;
@@ -23,15 +33,22 @@ use crate::http::visitor::Visitor;
 use crate::http::wire::End;
 use crate::http::xmlrpc::{Log, shown};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
 use crate::model::snapshot::Channel;
 
 /// How many wishes are granted at the same time.
 const MAX_GRANTING: usize = 64;
+/// How many look at what the configuration would change at the same time.
+const MAX_PREVIEWING: usize = 4;
 /// What others serve, by how it begins (C-323): pages do not answer for them.
 const OTHERS: [&str; 3] = ["/RPC2", "/logtail", "/mainlogtail"];
 /// The longest message that a page shows, in characters.
 const MAX_MESSAGE: usize = 2000;
+/// How much of a log stands in the page of a process, in bytes.
+const SHOWN: i64 = 8 * 1024;
+/// How much of a log is read at once for a download, in bytes.
+const PART: i64 = 256 * 1024;
 /// The least and the most that `/tail.html` shows, in bytes.
 const TAIL: (i64, i64) = (1024, 1024 * 1024);
 
@@ -41,6 +58,104 @@ pub struct Web {
     api: Api,
     log: Log,
     granting: Arc<Semaphore>,
+    previewing: Arc<Semaphore>,
+    history: History,
+    meter: Meter,
+    live: Live,
+}
+
+/// What the page of a process asks for.
+#[derive(Serialize)]
+struct Facts {
+    history: Vec<Change>,
+    samples: Vec<Sample>,
+    tree: Tree,
+}
+
+/// What reading the configuration again comes to.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outlook {
+    Changes(Preview),
+    Wrong { error: String },
+}
+
+impl fmt::Display for Outlook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let preview = match self {
+            Self::Changes(preview) if preview.is_empty() => {
+                return f.write_str("Nothing would change.");
+            }
+            Self::Changes(preview) => preview,
+            Self::Wrong { error } => {
+                return write!(f, "The configuration has errors, nothing would change:\n{error}");
+            }
+        };
+        for group in &preview.added {
+            writeln!(f, "added {}: {}", group.group, listed(&group.processes))?;
+        }
+        for group in &preview.changed {
+            writeln!(f, "changed {}:", group.group)?;
+            options(f, &group.options)?;
+            if !group.added.names.is_empty() {
+                writeln!(f, "  + {}", listed(&group.added))?;
+            }
+            if !group.removed.names.is_empty() {
+                writeln!(f, "  - {}", listed(&group.removed))?;
+            }
+            for edit in &group.changed {
+                writeln!(f, "  {}:", listed(&edit.processes))?;
+                options(f, &edit.options)?;
+            }
+        }
+        for group in &preview.removed {
+            writeln!(f, "removed {}: {}", group.group, listed(&group.processes))?;
+        }
+        if preview.more > 0 { write!(f, "and {} groups more", preview.more) } else { Ok(()) }
+    }
+}
+
+fn options(f: &mut fmt::Formatter<'_>, lines: &[Line]) -> fmt::Result {
+    for Line { option, old, new } in lines {
+        if let Some(old) = old {
+            writeln!(f, "    - {option} = {old}")?;
+        }
+        if let Some(new) = new {
+            writeln!(f, "    + {option} = {new}")?;
+        }
+    }
+    Ok(())
+}
+
+fn listed(names: &Names) -> String {
+    let more = if names.more > 0 { format!(" and {} more", names.more) } else { String::new() };
+    names.names.join(", ") + &more
+}
+
+/// A log that can be downloaded.
+enum Source {
+    Daemon,
+    Process(Named, Channel),
+}
+
+impl Source {
+    async fn size(&self, api: &Api) -> Result<i64, Fault> {
+        match self {
+            Self::Daemon => Ok(api.tail_log(0, 0).await?.1),
+            Self::Process(name, channel) => {
+                // Whether there is a file; then how large it is.
+                api.read_process_log(name, *channel, 0, 1).await?;
+                Ok(api.tail_process_log(name, *channel, 0, 0).await?.1)
+            }
+        }
+    }
+
+    async fn read(&self, api: &Api, at: i64, length: i64) -> Result<Vec<u8>, Fault> {
+        match self {
+            Self::Daemon => api.read_log(at, length).await,
+            Self::Process(name, channel) => api.read_process_log(name, *channel, at, length).await,
+        }
+    }
 }
 
 /// A request, as far as pages look at it.
@@ -62,10 +177,19 @@ impl Request {
 }
 
 impl Web {
-    /// Pages over these use cases.
+    /// Pages over these use cases, until the server stops. To be called inside of a tokio runtime.
     #[must_use]
-    pub fn new(api: Api, log: Log) -> Self {
-        Self { api, log, granting: Arc::new(Semaphore::new(MAX_GRANTING)) }
+    pub fn new(api: Api, log: Log, stopped: watch::Receiver<bool>) -> Self {
+        let meter = Meter::new(api.clone());
+        Self {
+            log,
+            granting: Arc::new(Semaphore::new(MAX_GRANTING)),
+            previewing: Arc::new(Semaphore::new(MAX_PREVIEWING)),
+            history: History::new(api.clone()),
+            live: Live::new(api.clone(), meter.clone(), stopped),
+            meter,
+            api,
+        }
     }
 
     /// The routes.
@@ -112,9 +236,17 @@ impl Web {
         let form = Form::new(&request.query, b"");
         match request.page() {
             "ok.html" => Some(page::ok()),
+            "live" => Some(self.live.answer()),
+            "daemon" => Some(self.daemon(request, visitor, &form).await),
+            "data/process" => self.facts(&form).await,
+            "data/preview" => Some(self.preview().await.map_or_else(|no| no, |data| json(&data))),
+            "download" => self.download(&form).await,
             "index.html" => Some(self.index(request, visitor, &form)),
             "tail.html" => Some(self.tail(request, visitor, &form).await),
-            _ => assets::find(&request.path, &request.headers),
+            page => match page.strip_prefix("process/") {
+                Some(rest) => self.process(request, visitor, rest).await,
+                None => assets::find(&request.path, &request.headers),
+            },
         }
     }
 
@@ -128,6 +260,9 @@ impl Web {
         let refused = || page::plain_error(StatusCode::BAD_REQUEST);
         let visitor = request.visitor.as_ref().ok_or_else(refused)?;
         let page = request.page();
+        if page == "act" {
+            return self.act(request, visitor, (seat, end), body).await;
+        }
         if !matches!(page, "index.html" | "tail.html" | "ok.html") {
             return Err(refused());
         }
@@ -191,7 +326,7 @@ impl Web {
         let Ok(permit) = Arc::clone(&self.granting).try_acquire_owned() else {
             return page::error(StatusCode::SERVICE_UNAVAILABLE, "Too much is under way");
         };
-        let who = caller(visitor, work.peer());
+        let who = self.asked(visitor, &work, Some(&wish));
         let (api, log) = (self.api.clone(), Arc::clone(&self.log));
         let granting = tokio::spawn(async move {
             let _permit = permit;
@@ -213,6 +348,156 @@ impl Web {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => page::plain_error(StatusCode::SERVICE_UNAVAILABLE),
         }
+    }
+
+    /// Does what a script of ours asks for.
+    async fn act<B: Buf>(
+        &self,
+        request: &Request,
+        visitor: &Visitor,
+        (seat, end): (&Arc<Seat>, &End),
+        body: impl Stream<Item = Result<B, warp::Error>>,
+    ) -> Result<Response, Response> {
+        if !calls::is_ours(&request.headers, visitor) {
+            return Err(page::error(StatusCode::FORBIDDEN, "This is for our own pages"));
+        }
+        let bytes = body::read(body).await?;
+        let work = seat.work();
+        let call: Call = serde_json::from_slice(&bytes).map_err(|error| {
+            page::error(StatusCode::BAD_REQUEST, &format!("The call cannot be read: {error}"))
+        })?;
+        let permit = Arc::clone(&self.granting).try_acquire_owned();
+        let permit = permit
+            .map_err(|_| page::error(StatusCode::SERVICE_UNAVAILABLE, "Too much is under way"))?;
+        let who = self.asked(visitor, &work, call.wish().as_ref());
+        let (api, log) = (self.api.clone(), Arc::clone(&self.log));
+        let acting = tokio::spawn(async move {
+            let _permit = permit;
+            let report = call.carry_out(&api).await;
+            let told = report.as_ref().map_or_else(
+                || "nobody knows how".to_owned(),
+                |report| match report.failed.first() {
+                    None => "done".to_owned(),
+                    Some((_, why)) => format!("{} failed: {why}", report.failed.len()),
+                },
+            );
+            let line =
+                format!("{who} used the web page to {}: {}", shown(&call.line()), shown(&told));
+            log(Record::new(Level::Info, line));
+            (report, work)
+        });
+        match Asked::new(acting).ended(end).await {
+            Ok((Some(report), work)) => {
+                let mut response = json(&report);
+                response.extensions_mut().insert(Arc::new(work));
+                Ok(response)
+            }
+            Ok((None, _)) => Err(unknown()),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(page::plain_error(StatusCode::SERVICE_UNAVAILABLE)),
+        }
+    }
+
+    /// Who asks, for the log; and for the history of whom it is about.
+    fn asked(&self, visitor: &Visitor, work: &Work, wish: Option<&Wish>) -> String {
+        let who = caller(visitor, work.peer());
+        for target in wish.map(Wish::whom).unwrap_or_default() {
+            self.history.asked(target.as_ref(), &who);
+        }
+        who
+    }
+
+    /// The page of a process, by the path behind `process/`.
+    async fn process(&self, request: &Request, visitor: &Visitor, rest: &str) -> Option<Response> {
+        let (group, name) = rest.split_once('/')?;
+        let decoded = |part| percent_decode_str(part).decode_utf8().ok();
+        let name = ProcessName::new(&*decoded(group)?, &*decoded(name)?);
+        let process = self.api.snapshot().processes.get(&name).cloned()?;
+        let named = Named::from(name.clone());
+        let tail = self.api.tail_process_log(&named, Channel::Stdout, 0, SHOWN).await;
+        let (tail, _, _) = tail.unwrap_or_default();
+        let tree = Tree::of(&self.api, &process).await;
+        let past = self.history.of(&name, 0);
+        let page = pages::Process::new(&self.api, visitor, &process, &tail, tree, past);
+        Some(show(StatusCode::OK, &page, request))
+    }
+
+    /// What the script of that page asks for besides.
+    async fn facts(&self, form: &Form) -> Option<Response> {
+        let process = self.api.process(form.get("name")?).ok()?;
+        let after = form.get("after").and_then(|after| after.parse().ok()).unwrap_or(0);
+        let facts = Facts {
+            history: self.history.of(&process.spec.name, after),
+            // They go on with what is told live.
+            samples: if after == 0 { self.meter.history(process.key) } else { Vec::new() },
+            tree: Tree::of(&self.api, &process).await,
+        };
+        Some(json(&facts))
+    }
+
+    async fn daemon(&self, request: &Request, visitor: &Visitor, form: &Form) -> Response {
+        let (tail, _, _) = self.api.tail_log(0, SHOWN).await.unwrap_or_default();
+        let preview = match form.get("preview") {
+            None => None,
+            Some(_) => match self.preview().await {
+                Ok(data) => Some(data.to_string()),
+                Err(no) => return no,
+            },
+        };
+        show(StatusCode::OK, &pages::Daemon::new(&self.api, visitor, &tail, preview), request)
+    }
+
+    /// What reading the configuration again would change.
+    async fn preview(&self) -> Result<Outlook, Response> {
+        let Ok(_permit) = self.previewing.try_acquire() else {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(page::error(status, "Others look at it already, try again in a moment"));
+        };
+        Ok(match Preview::read(&self.api).await {
+            Ok(preview) => Outlook::Changes(preview),
+            Err(fault) if fault.kind == FaultKind::CantReread => {
+                Outlook::Wrong { error: fault.detail }
+            }
+            Err(fault) => Outlook::Wrong { error: fault.to_string() },
+        })
+    }
+
+    /// All of a log, as a file: of a process, or the daemon's own.
+    async fn download(&self, form: &Form) -> Option<Response> {
+        let (source, file) = match form.get("name") {
+            None => (Source::Daemon, "supervisord.log".to_owned()),
+            Some(name) => {
+                let channel = match form.get("channel").unwrap_or("stdout") {
+                    "stdout" => Channel::Stdout,
+                    "stderr" => Channel::Stderr,
+                    _ => return None,
+                };
+                let named = Named::parse_process(name).ok()?;
+                let plain =
+                    |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+                let file: String = name.chars().take(64).map(plain).collect();
+                (Source::Process(named, channel), format!("{file}-{}.log", channel.name()))
+            }
+        };
+        let size = source.size(&self.api).await.ok()?;
+        let state = (self.api.clone(), source, 0_i64);
+        let parts = stream::unfold(state, move |(api, source, at)| async move {
+            let length = PART.min(size - at);
+            if length <= 0 {
+                return None;
+            }
+            // A log that was rotated meanwhile ends here.
+            let bytes =
+                source.read(&api, at, length).await.ok().filter(|bytes| !bytes.is_empty())?;
+            let next = at + i64::try_from(bytes.len()).unwrap_or(length);
+            Some((Ok::<_, Infallible>(bytes), (api, source, next)))
+        });
+        let mut response = warp::reply::stream(parts).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=utf-8"));
+        let disposition = format!("attachment; filename=\"{file}\"");
+        headers.insert(CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).ok()?);
+        Some(response)
     }
 
     /// The end of a log (C-333).
@@ -259,6 +544,14 @@ fn caller(visitor: &Visitor, peer: Peer) -> String {
     } else {
         format!("{peer} as '{}'", shown(&visitor.name))
     }
+}
+
+/// Data for our scripts.
+fn json(data: &impl Serialize) -> Response {
+    let mut response = Response::new(serde_json::to_string(data).unwrap_or_default().into());
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 fn show(status: StatusCode, page: &impl Template, request: &Request) -> Response {

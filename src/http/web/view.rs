@@ -59,11 +59,7 @@ impl View {
     /// The class of its state in style sheets (C-332).
     #[must_use]
     pub fn class(&self) -> &'static str {
-        match self.state.as_str() {
-            "running" => "statusrunning",
-            "fatal" | "backoff" => "statuserror",
-            _ => "statusnominal",
-        }
+        class_of(&self.state)
     }
 
     /// What the page offers to do with it (C-332): the action, and what it is called.
@@ -76,6 +72,16 @@ impl View {
             "starting" | "backoff" => &[("stop", "Stop")],
             _ => &[],
         }
+    }
+}
+
+/// The class of a state in style sheets (C-332).
+#[must_use]
+pub fn class_of(state: &str) -> &'static str {
+    match state {
+        "running" => "statusrunning",
+        "fatal" | "backoff" => "statuserror",
+        _ => "statusnominal",
     }
 }
 
