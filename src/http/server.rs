@@ -413,6 +413,10 @@ async fn admit(
         // where they end: what follows them on this connection is not read.
         return Err(page::closing(page::plain_error(StatusCode::LENGTH_REQUIRED)));
     }
+    if request.uri().path_and_query().is_none() {
+        // `a:80` is for proxies, and nothing that warp's filters could look at.
+        return Err(page::closing(page::plain_error(StatusCode::BAD_REQUEST)));
+    }
     let (method, path) = (request.method(), request.uri().path());
     let present = site.present(request.headers());
     if site.sessions.is_some() && present.is_none() && routes::is_public(method, path) {

@@ -50,10 +50,12 @@ fn what_is_no_request_is_refused_and_does_no_harm() {
     let (daemon, target) = served(&scratch);
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X-A: b\r\n".repeat(5_000));
-    let refused: [&[u8]; 8] = [
+    let refused: [&[u8]; 10] = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET /\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
+        b"GET - HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\0\0\0\0\r\n\r\n",
         b"GET / HTTP/1.1\r\nA b: c\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
