@@ -91,8 +91,11 @@ fn short(value: f64) -> String {
     }
 }
 
+/// A part of the comparison: its name, and what measures it.
+type Section = (&'static str, fn(&mut Table, Kind));
+
 /// What is measured, each under the name that `BENCH_SECTION` knows.
-const SECTIONS: [(&str, fn(&mut Table, Kind)); 4] =
+const SECTIONS: [Section; 4] =
     [("one", one_program), ("many", many_programs), ("capture", capture), ("events", events)];
 
 fn main() {
