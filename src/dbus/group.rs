@@ -53,6 +53,8 @@ pub(super) fn property(
                 members.map(|process| path::process(&process.spec.name)).collect();
             paths.into()
         }
+        "EventsQueued" => group.pool.map_or(0, |pool| pool.queued).into(),
+        "EventsDropped" => group.pool.map_or(0, |pool| pool.dropped).into(),
         _ => return None,
     })
 }

@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod error;
 mod follow;
 mod group;
+mod happening;
 mod load;
 mod manager;
 pub mod path;

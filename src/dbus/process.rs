@@ -12,6 +12,7 @@ use super::watch::Watch;
 use super::{follow, path};
 use crate::api::describe::describe;
 use crate::api::{Api, Named, Usage};
+use crate::model::listener::ListenerState;
 use crate::model::name::ProcessName;
 use crate::model::snapshot::ProcessSnapshot;
 use crate::model::spec::Autorestart;
@@ -126,6 +127,7 @@ pub(super) fn property(
         "Priority" => process.spec.priority.into(),
         "Autostart" => process.spec.autostart.into(),
         "Autorestart" => autorestart(process.spec.autorestart).into(),
+        "ListenerState" => process.listener.map_or("", ListenerState::name).into(),
         "ControlGroup" => file(usage?.control_group.as_ref()).into(),
         "CPUUsageNSec" => usage?.cpu_nsec.unwrap_or(UNKNOWN).into(),
         "MemoryCurrent" => usage?.memory.unwrap_or(UNKNOWN).into(),

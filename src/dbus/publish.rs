@@ -6,8 +6,8 @@
 //!
 //! `PropertiesChanged` and the object manager's signals come from the difference of two
 //! snapshots, so a burst of transitions is one signal and a slow client misses no last state;
-//! `ProcessStateChanged` comes from the stream of events, and a client that is too slow for it
-//! misses some.
+//! `ProcessStateChanged` and `Event` come from the stream of events, and a client that is too slow
+//! for it misses some.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,7 @@ use zbus::names::OwnedUniqueName;
 use zbus::{Connection, Message, OwnedObjectPath};
 
 use super::error::Failure;
+use super::happening::happening;
 use super::path;
 use super::standard::{Found, Interfaces, OBJECT_MANAGER, PROPERTIES, Properties, properties};
 use super::types::{GROUP, MANAGER, MANAGER_PATH, PROCESS};
@@ -149,7 +150,10 @@ impl Publisher {
             // Whoever hears of a transition finds the properties told already.
             let new = self.snapshots.borrow_and_update().clone();
             let messages = self.differences(&new).and_then(|mut messages| {
-                messages.extend(event.map(|event| transition(&event.event)).transpose()?.flatten());
+                if let Some(event) = &event {
+                    messages.extend(transition(&event.event)?);
+                    messages.push(happening(event)?);
+                }
                 Ok(messages)
             });
             self.last = new;

@@ -23,7 +23,7 @@ use supervisor::model::snapshot::{GroupSnapshot, LogPaths, ProcessSnapshot, Snap
 use supervisor::model::spec::{Autorestart, GroupSpec, LogFile, LogSpec, ProcessKind, ProcessSpec};
 use supervisor::model::state::{DaemonState, ProcessState};
 use supervisor::model::time::{Mono, Now, Wall};
-use supervisor::runtime::handle::{EngineHandle, Envelope};
+use supervisor::runtime::handle::{Announcement, EngineHandle, Envelope};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use zbus::Connection;
@@ -44,6 +44,8 @@ pub struct World {
     pub waiting: watch::Receiver<usize>,
     pub said: Arc<Mutex<Vec<Record>>>,
     pub plane: Plane,
+    /// What the engine was let know.
+    pub announced: mpsc::UnboundedReceiver<Announcement>,
     said_so_far: watch::Sender<usize>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Arc<Published>>,
@@ -66,10 +68,12 @@ impl World {
         let events = broadcast::Sender::new(64);
         let asked = Arc::<Mutex<Vec<Request>>>::default();
         let release = Arc::new(Semaphore::new(0));
+        let (announcements, announced) = mpsc::unbounded_channel();
         let (counting, waiting) = watch::channel(0);
         tokio::spawn(engine(incoming, asked.clone(), release.clone(), counting));
         let api = Api::new(Parts {
-            engine: EngineHandle::new(requests, receiver, events.clone()),
+            engine: EngineHandle::new(requests, receiver, events.clone())
+                .with_announcements(announcements),
             logs: plane.logs(),
             main_log: Some(plane.main_log()),
             load: Arc::new(|| Err("the file is gone".to_owned())),
@@ -106,6 +110,7 @@ impl World {
             waiting,
             said,
             plane,
+            announced,
             said_so_far,
             snapshots,
             events,

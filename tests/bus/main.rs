@@ -14,6 +14,7 @@ mod documentation;
 mod endpoints;
 mod fake;
 mod flood;
+mod happenings;
 mod introspection;
 mod logs;
 mod polkit;

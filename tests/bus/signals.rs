@@ -100,6 +100,7 @@ pub async fn on_a_bus_everybody_hears_what_changed() {
     let (group, name, from, to, pid, path): Transition = message.body().deserialize().unwrap();
     assert_eq!((group.as_str(), name.as_str(), pid), ("web", "web", 4242));
     assert_eq!((from.as_str(), to.as_str(), path.as_str()), ("RUNNING", "STOPPING", WEB));
+    ears.hear("Event", MANAGER).await;
 
     world.change(|snapshot| snapshot.state = DaemonState::Shutdown);
     assert_eq!(keys(&ears.properties(MANAGER).await), ["State", "StateCode"]);
@@ -135,6 +136,7 @@ async fn objects_that_come_and_go_are_told() {
         assert_eq!((gone.as_str(), interfaces[0].as_str()), (path, interface));
     }
     ears.hear("GroupRemoved", MANAGER).await;
+    ears.hear("Event", MANAGER).await;
 }
 
 #[tokio::test]
@@ -165,6 +167,7 @@ async fn without_a_broker_only_who_asks_hears() {
     happens("during");
     let (name, _) = heard(ears.hear("GroupAdded", MANAGER).await).unwrap();
     assert_eq!(name, "during");
+    ears.hear("Event", MANAGER).await;
     manager.subscribe().await.unwrap();
     manager.unsubscribe().await.unwrap();
     happens("after");
