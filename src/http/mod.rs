@@ -8,6 +8,7 @@
 mod asked;
 pub mod auth;
 pub mod browser;
+mod events;
 #[doc(hidden)]
 pub mod fuzzing;
 mod kept;

@@ -10,6 +10,7 @@ use warp::reject::{LengthRequired, PayloadTooLarge};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::events::Events;
 use super::page;
 use super::server::Options;
 use super::tail::Tails;
@@ -22,13 +23,14 @@ pub fn is_public(method: &Method, path: &str) -> bool {
         && matches!(path, "/" | "/index.html" | "/ok.html")
 }
 
-/// Every route, in upstream's order (C-323).
+/// Every route, in upstream's order (C-323), and our own before the pages.
 pub fn all(options: &Options, stopped: &watch::Receiver<bool>) -> BoxedFilter<(Response,)> {
     let rpc = Rpc::new(options.api.clone(), options.namespaces.clone(), Arc::clone(&options.log));
     let rpc = Endpoint::new(rpc, Arc::clone(&options.log)).route();
     let tails = Tails::new(options.api.clone(), stopped.clone()).route();
+    let events = Events::new(options.api.clone(), stopped.clone()).route();
     let pages = Web::new(options.api.clone(), Arc::clone(&options.log), stopped.clone()).route();
-    rpc.or(tails).unify().or(pages).unify().recover(refused).unify().boxed()
+    rpc.or(tails).unify().or(events).unify().or(pages).unify().recover(refused).unify().boxed()
 }
 
 /// What nobody serves: C-335 has 404 for unknown paths, and 400 for other verbs.

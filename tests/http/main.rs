@@ -5,6 +5,7 @@ mod support;
 
 mod auth;
 mod ctl;
+mod events;
 mod hostile;
 mod https;
 mod limits;

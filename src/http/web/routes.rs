@@ -196,7 +196,9 @@ impl Web {
     pub fn route(self) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
         let request = warp::path::full()
             .and_then(|path: FullPath| async move {
-                let others = OTHERS.iter().any(|other| path.as_str().starts_with(other));
+                let asked = path.as_str();
+                let others =
+                    asked == "/events" || OTHERS.iter().any(|other| asked.starts_with(other));
                 if others { Err(warp::reject::not_found()) } else { Ok(path) }
             })
             .and(warp::query::raw().or(warp::any().map(String::new)).unify())
