@@ -157,7 +157,8 @@ fn demo_serves_logs_and_counts() {
     let daemon = example.start("demo");
     example.log("run/web.log", "listening on http");
     assert!(get(example.port("8088")).contains("I am web, pid"));
-    assert!(get(example.port("9001")).contains("Supervisor runs on this machine"));
+    let page = get(example.port("9001"));
+    assert!(page.contains("crew_2") && page.contains("Restart"), "{page}");
     example.log("run/worker.log", "job 2 done");
     for number in 0..3 {
         example.log(&format!("run/crew_{number}.log"), &format!("as crew:crew_{number}"));
