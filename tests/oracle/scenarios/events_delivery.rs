@@ -39,7 +39,7 @@ fn answers() {
         world.expect_running(&["l"]);
         send(world, &["a", "b"]);
         heard(world, &["l"]);
-        world.expect_log_times("l: BUSY -> ACKNOWLEDGED", 5);
+        world.expect_log_times("l: ACKNOWLEDGED -> READY", 6);
         world.log("of rejections", &["rejected"]);
         world.log("of states", &["l: READY ->", "l: BUSY ->", "l: ACKNOWLEDGED ->"]);
         let text = world.dir.read("l.events");
