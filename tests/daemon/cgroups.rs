@@ -98,7 +98,11 @@ fn what_a_program_leaves_behind_keeps_its_cgroup_for_that_long() {
     assert_eq!(ground.pids("a"), [left]);
     // It is joined by the next run.
     daemon.ctl(&["start", "a"]);
-    assert_eq!(ground.pids("a").len(), 3);
+    let began = Instant::now();
+    while ground.pids("a").len() != 3 {
+        assert!(began.elapsed() < PATIENCE, "{:?}", ground.pids("a"));
+        std::thread::yield_now();
+    }
     daemon.ctl(&["stop", "a"]);
     let both = ground.pids("a");
     assert_eq!(both.len(), 2);

@@ -37,7 +37,9 @@ fn idle_and_slow_connections_keep_nobody_out() {
             slowest = slowest.max(began.elapsed());
         }
     }
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // Had they to wait for those to go, it would be the minute that a head may take. How fast it is on a
+    // quiet machine is another test's: `hostile::control_is_prompt_…`.
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     assert!(daemon.ctl(&["pid"]).stdout.trim() == daemon.pid().to_string());
     // The first ones had to go.
     assert_eq!(held[1].rest().expect("it closes"), b"");

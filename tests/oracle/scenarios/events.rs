@@ -174,6 +174,8 @@ fn groups() {
         world.ctl(&["update"]).exits(0);
         world.ctl(&["remove", "b"]);
         world.ctl(&["add", "b"]);
+        // It has seen all four before it goes.
+        world.expect_file("late.events", "poolserial:3 ");
         world.ctl(&["stop", "late"]);
         world.ctl(&["remove", "late"]);
         world.ctl(&["add", "late"]);
