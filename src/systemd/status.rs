@@ -84,14 +84,10 @@ fn working(snapshot: &Snapshot) -> String {
         let capital = first.to_uppercase();
         text.replace_range(..1, &capital);
     }
-    let mut problems: Vec<_> =
-        snapshot.processes.values().filter_map(|p| severity(p).map(|how| (how, p))).collect();
+    let mut problems = problems(snapshot);
     problems.sort_by_key(|&(severity, _)| severity); // and by name, as they are
     let Some((_, worst)) = problems.first() else { return text };
-    let _ = write!(text, "; {} {}", worst.spec.name, worst.state);
-    if !worst.spawn_error.is_empty() {
-        let _ = write!(text, ": {}", worst.spawn_error);
-    }
+    let _ = write!(text, "; {worst}");
     match problems.len() - 1 {
         0 => {}
         1 => text.push_str(" (and 1 more problem)"),
@@ -101,6 +97,28 @@ fn working(snapshot: &Snapshot) -> String {
     }
     text
 }
+
+/// What needs somebody, and how much: what is worst has the lowest number.
+fn problems(snapshot: &Snapshot) -> Vec<(u8, String)> {
+    let processes = snapshot.processes.values().filter_map(|process| {
+        let mut text = format!("{} {}", process.spec.name, process.state);
+        if !process.spawn_error.is_empty() {
+            let _ = write!(text, ": {}", process.spawn_error);
+        }
+        Some((severity(process)?, text))
+    });
+    let pools = snapshot.groups.values().filter_map(|group| {
+        let dropped = group.pool?.dropped;
+        let events = if dropped == 1 { "event" } else { "events" };
+        let text = || format!("{} has lost {dropped} {events} (buffer_size)", group.spec.name);
+        (dropped > 0).then(|| (LOST_EVENTS, text()))
+    });
+    processes.chain(pools).collect()
+}
+
+/// How bad it is that a listener was too slow: it is not going to be mended, but that of a program
+/// may be going on.
+const LOST_EVENTS: u8 = 4;
 
 /// How bad the state of a process is, worst first; none when all is well.
 fn severity(process: &ProcessSnapshot) -> Option<u8> {
@@ -144,7 +162,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::core::request::Request;
     use crate::core::testing::{Program, World, build};
+    use crate::model::event_type::EventType;
+    use crate::model::exit::ExitStatus;
     use crate::model::signal::Signal;
     use crate::model::spec::GroupSpec;
 
@@ -187,6 +208,28 @@ mod tests {
         assert_eq!(world.state("c"), Backoff);
         let text = summary(Doing::Working, &world.snapshot);
         assert!(text.contains("; d FATAL: no (and 1 more problem)"), "{text}");
+    }
+
+    #[test]
+    fn a_pool_that_lost_events_is_told_of() {
+        let pool = build::listeners("p", 1, &[EventType::RemoteCommunication], |pool| {
+            pool.buffer_size = 1;
+        });
+        let mut world = World::booted(vec![pool, build::plain("a")]);
+        world.run_ms(5000);
+        let send = |world: &mut World| {
+            let event = Request::RemoteEvent { kind: String::new(), data: String::new() };
+            world.answer(event).unwrap();
+            summary(Doing::Working, &world.snapshot)
+        };
+        assert_eq!(send(&mut world), "2 of 2 running");
+        assert_eq!(send(&mut world), "2 of 2 running; p has lost 1 event (buffer_size)");
+        assert_eq!(send(&mut world), "2 of 2 running; p has lost 2 events (buffer_size)");
+        world.program("a", Program::failing("no"));
+        world.exits("a", ExitStatus::Code(1));
+        world.run_ms(10);
+        let text = send(&mut world);
+        assert_eq!(text, "1 of 2 running; a BACKOFF: no (and 1 more problem)");
     }
 
     #[test]
