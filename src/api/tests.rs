@@ -15,7 +15,9 @@ use crate::model::record::Level;
 use crate::model::signal::Signal;
 use crate::model::snapshot::{GroupSnapshot, LogPaths};
 use crate::model::snapshot::{ProcessSnapshot, Snapshot};
-use crate::model::spec::{Autorestart, GroupSpec, LogFile, LogSpec, ProcessKind, ProcessSpec};
+use crate::model::spec::{
+    Autorestart, GroupSpec, KillMode, LogFile, LogSpec, ProcessKind, ProcessSpec,
+};
 use crate::model::state::{DaemonState, ProcessState};
 use crate::model::time::Now;
 use crate::runtime::handle::{EngineHandle, Envelope};
@@ -55,6 +57,7 @@ pub(crate) fn process(group: &str, name: &str) -> ProcessSnapshot {
         stopwaitsecs: 10,
         stopasgroup: false,
         killasgroup: false,
+        killmode: KillMode::ControlGroup,
         redirect_stderr: false,
         stdout: log(),
         stderr: log(),
@@ -70,6 +73,7 @@ pub(crate) fn process(group: &str, name: &str) -> ProcessSnapshot {
         exit_signal: None,
         restarts: 0,
         spawn_error: Arc::from(""),
+        left: 0,
         logs: Arc::new(LogPaths::default()),
         listener: None,
     }

@@ -106,6 +106,8 @@ pub enum Kind {
     ExitCodes,
     /// When to restart (C-050).
     Autorestart,
+    /// What is ended with a program.
+    KillMode,
     /// The log of a channel (C-051).
     ChildLog,
     /// The path of a file in an existing directory (C-059).

@@ -48,6 +48,7 @@ pub(crate) fn processes(
         Some(_) => scope.read(option!(Program, "killasgroup"), values::boolean),
         None => Some(stopasgroup),
     };
+    let killmode = scope.read(option!(Program, "killmode"), values::kill_mode);
     let exitcodes = scope.read(option!(Program, "exitcodes"), values::exit_codes);
     let redirect_stderr = scope.bool(option!(Program, "redirect_stderr"));
     let numprocs = scope.read(option!(Program, "numprocs"), values::integer).unwrap_or(1);
@@ -132,6 +133,7 @@ pub(crate) fn processes(
             stopwaitsecs,
             stopasgroup,
             killasgroup: killasgroup.unwrap_or(stopasgroup),
+            killmode: killmode.unwrap_or(crate::model::spec::KillMode::ControlGroup),
             redirect_stderr,
             stdout,
             stderr,
@@ -228,7 +230,7 @@ mod tests {
     use super::super::testing::{MemoryHost, errors, load, load_text};
     use super::*;
     use crate::model::signal::Signal;
-    use crate::model::spec::Autorestart;
+    use crate::model::spec::{Autorestart, KillMode};
 
     fn text(options: &str) -> String {
         format!("[program:a]\ncommand=x\n{options}\n")
@@ -280,6 +282,7 @@ mod tests {
                 stopwaitsecs: 10,
                 stopasgroup: false,
                 killasgroup: false,
+                killmode: KillMode::ControlGroup,
                 redirect_stderr: false,
                 stdout: log.clone(),
                 stderr: log,
@@ -365,6 +368,27 @@ mod tests {
             error("stopasgroup=true\nkillasgroup=false")
                 .starts_with("Cannot set stopasgroup=true and killasgroup=false in section")
         );
+    }
+
+    #[test]
+    fn what_is_ended_with_a_program_is_configured() {
+        for (text, mode) in [
+            ("control-group", KillMode::ControlGroup),
+            ("Mixed", KillMode::Mixed),
+            ("PROCESS", KillMode::Process),
+        ] {
+            assert_eq!(process(&format!("killmode={text}")).killmode, mode);
+            assert_eq!(mode.name(), text.to_lowercase());
+        }
+        let message = error("killmode=none");
+        assert!(message.starts_with("invalid 'killmode' value 'none' (control-group, mixed or"));
+        let fcgi = load_text(
+            "[fcgi-program:f]\ncommand=x\nsocket=tcp://localhost:1\nkillmode=mixed\n\
+             [eventlistener:l]\ncommand=x\nevents=TICK_5\nkillmode=mixed\n",
+        );
+        for group in fcgi.unwrap().groups {
+            assert_eq!(group.processes[0].killmode, KillMode::Mixed);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::path::{dirname, expand_user};
 use super::py::{self, repr};
 use crate::model::record::Level;
 use crate::model::signal::Signal;
-use crate::model::spec::{Account, Autorestart, EventLength, FcgiAddress, LogFile};
+use crate::model::spec::{Account, Autorestart, EventLength, FcgiAddress, KillMode, LogFile};
 
 type Read<T> = Result<T, String>;
 
@@ -83,6 +83,15 @@ pub fn event_length(text: &str) -> Read<EventLength> {
         "bytes" => Ok(EventLength::Bytes),
         _ => Err(format!("invalid event_length {}, it is characters or bytes", repr(text))),
     }
+}
+
+/// What is ended with a program.
+pub fn kill_mode(text: &str) -> Read<KillMode> {
+    let lower = text.to_lowercase();
+    let modes = [KillMode::ControlGroup, KillMode::Mixed, KillMode::Process];
+    modes.into_iter().find(|mode| mode.name() == lower).ok_or_else(|| {
+        format!("invalid 'killmode' value {} (control-group, mixed or process)", repr(&lower))
+    })
 }
 
 /// A level of the log (C-060).

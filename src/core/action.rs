@@ -70,6 +70,23 @@ pub enum Input {
         /// How it ended.
         status: ExitStatus,
     },
+    /// No child was made, because an earlier run of the process left others behind.
+    Occupied {
+        /// For which process.
+        key: ProcKey,
+        /// For which spawn.
+        generation: Generation,
+    },
+    /// What a look at the leftovers of a run found, after a [`Action::Sweep`]: once when there
+    /// are any, and once when there are none any more.
+    Swept {
+        /// Of which process.
+        key: ProcKey,
+        /// Of which spawn, or the last one before it.
+        generation: Generation,
+        /// What is left.
+        left: Leftovers,
+    },
     /// What became of a [`Action::Signal`].
     Signalled {
         /// To which process.
@@ -132,6 +149,26 @@ pub enum SignalScope {
     Group,
 }
 
+/// Processes that a run of a program left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Leftovers {
+    /// How many there are.
+    pub count: u32,
+    /// The first of them with their commands, for people.
+    pub text: String,
+}
+
+/// What is to become of what a run left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sweep {
+    /// Nothing.
+    Watch,
+    /// It gets SIGTERM.
+    Terminate,
+    /// It gets SIGKILL.
+    Kill,
+}
+
 /// Why the engine ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExitKind {
@@ -176,6 +213,16 @@ pub enum Action {
         key: ProcKey,
         /// Which spawn.
         generation: Generation,
+    },
+    /// Look after what runs of a process left behind, and report `Swept`. It replaces an earlier
+    /// one of the same process.
+    Sweep {
+        /// Of which process.
+        key: ProcKey,
+        /// The spawn that it is about now.
+        generation: Generation,
+        /// What to do.
+        sweep: Sweep,
     },
     /// Write to a child's stdin, and answer the token.
     WriteStdin {

@@ -3,10 +3,12 @@
 //! another.
 //!
 //! A process has at most one live child. `pid` is set from the report of the spawn to the report
-//! of the exit; STARTING or STOPPING without a pid, its spawn is under way. A timer is one
-//! `deadline` whose meaning is given by the state: enter RUNNING (STARTING), try again (BACKOFF,
-//! and EXITED when a restart was put off), send SIGKILL (STOPPING).
+//! of the exit; STARTING or STOPPING without a pid, its spawn is under way, or what an earlier run
+//! left behind is being ended (`sweep`). A timer is one `deadline` whose meaning is given by the
+//! sweep where there is one, else by the state: enter RUNNING (STARTING), try again (BACKOFF, and
+//! EXITED when a restart was put off), send SIGKILL (STOPPING).
 
+mod leftovers;
 mod news;
 mod steps;
 
@@ -28,6 +30,7 @@ use crate::model::state::ProcessState::{
     self, Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unknown,
 };
 use crate::model::time::{Mono, Wall};
+use leftovers::Sweeping;
 
 /// One process of an active group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +48,12 @@ pub struct Process {
     quick_runs: u32,
     /// Somebody asked for a start while it was stopping (C-425).
     start_queued: bool,
+    /// What earlier runs left behind, as far as it was seen.
+    left: u32,
+    /// Whether there may be more than was seen.
+    unseen: bool,
+    /// What earlier runs left behind is being ended.
+    sweep: Option<Sweeping>,
     started: Option<(Mono, Wall)>,
     stopped: Option<Wall>,
     /// How the child ended that was started last; the two below are what upstream tells of it.
@@ -71,6 +80,9 @@ impl Process {
             backoff: 0,
             quick_runs: 0,
             start_queued: false,
+            left: 0,
+            unseen: false,
+            sweep: None,
             started: None,
             stopped: None,
             ended: None,
@@ -117,20 +129,31 @@ impl Process {
         self.generation == generation
     }
 
-    /// Whether a stop has anything to do: it is up, or about to be (C-303).
+    /// Whether a stop has anything to do: it is up, or about to be, or left something behind
+    /// (C-303).
     #[must_use]
     pub fn can_stop(&self) -> bool {
         match self.state {
-            Exited => self.deadline.is_some(), // its restart was put off
+            Starting => true,
             Stopping => self.start_queued,
+            Unknown => false,
+            _ if self.sweep.is_some() => self.start_queued,
+            Stopped | Fatal => self.left > 0,
+            Exited => self.left > 0 || self.deadline.is_some(), // its restart was put off
             state => state.is_running(),
         }
+    }
+
+    /// Whether it is stopped, and nothing is being done about it. In UNKNOWN it cannot be stopped.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.state.is_stopped() && self.sweep.is_none()
     }
 
     /// Whether nothing of it is left: in UNKNOWN, a child may be.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.state.is_stopped() && self.pid == 0
+        self.is_at_rest() && self.pid == 0 && self.left == 0
     }
 
     /// The spawn that it is about now.
@@ -153,6 +176,7 @@ impl Process {
             exit_signal: self.exit_signal,
             restarts: self.restarts,
             spawn_error: Arc::clone(&self.spawn_error),
+            left: self.left,
             logs: Arc::clone(&self.logs),
             listener: None,
         }
@@ -177,10 +201,15 @@ impl Process {
         }
     }
 
-    /// Starts it because somebody asked (C-300). A start while it is stopping is carried out when
-    /// it has stopped (C-425).
+    /// Starts it because somebody asked (C-300). A start while it is stopping, or while what it
+    /// left behind is being ended, is carried out when it has stopped (C-425).
     pub fn start(&mut self, generation: &mut Generation, turn: &mut Turn) -> Result<(), Fault> {
         match self.state {
+            Backoff | Stopped | Exited | Fatal if self.sweep.is_some() => {
+                self.start_queued = true;
+                self.restarts = 0;
+                Ok(())
+            }
             Starting | Running | Backoff => {
                 Err(Fault::new(FaultKind::AlreadyStarted, self.spec.name.to_string()))
             }
@@ -211,26 +240,30 @@ impl Process {
         match self.state {
             Starting | Running => self.begin_stop(turn),
             Stopping => self.start_queued = false,
+            _ if self.sweep.is_some() => self.start_queued = false,
             Backoff => {
                 let name = &self.spec.name.process;
                 let text = format!("Attempted to kill {name}, which is in BACKOFF state.");
                 turn.say(self.line(Level::Debug, text));
-                self.halt(turn);
+                self.stop_without_child(turn);
             }
-            _ => self.halt(turn),
+            _ => self.stop_without_child(turn),
         }
         Ok(())
     }
 
     /// Stops it because the daemon stops; like [`Self::stop`], but what is in BACKOFF goes to
-    /// FATAL (C-149).
+    /// FATAL (C-149). What it left behind goes with it.
     pub fn shut_down(&mut self, turn: &mut Turn) {
         self.start_queued = false;
         match self.state {
             Starting | Running => self.begin_stop(turn),
-            Backoff => self.give_up(turn),
-            Exited => self.deadline = None,
-            Stopping | Stopped | Fatal | Unknown => {}
+            Backoff if self.sweep.is_none() => self.give_up(turn),
+            Exited if self.sweep.is_none() => self.deadline = None,
+            _ => {}
+        }
+        if self.is_at_rest() && self.pid == 0 && self.may_have_left() {
+            self.begin_sweep(0, turn);
         }
     }
 

@@ -150,7 +150,7 @@ impl Supervisor {
     fn has_reached(&self, key: ProcKey, goal: Goal) -> bool {
         self.processes.get(&key).is_none_or(|process| match goal {
             Goal::Running => process.state() == ProcessState::Running,
-            Goal::Stopped => process.state().is_stopped(),
+            Goal::Stopped => process.is_at_rest(),
             Goal::Signalled => false,
         })
     }

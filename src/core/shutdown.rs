@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, ExitKind};
 use super::key::ProcKey;
+use super::process::Process;
 use super::supervisor::Supervisor;
 use super::turn::Turn;
 use crate::model::message::{Field, Kind};
 use crate::model::record::{Level, Record};
 use crate::model::signal::Signal;
-use crate::model::state::{DaemonState, ProcessState};
+use crate::model::state::DaemonState;
 use crate::model::time::Mono;
 
 /// How often the log says what is waited for (C-150).
@@ -45,13 +46,12 @@ impl Shutdown {
 }
 
 impl Supervisor {
-    /// The processes that were told to stop, and when each gets SIGKILL.
+    /// The processes that were told to stop, and when each, with what it left behind, gets SIGKILL
+    /// at the latest.
     #[must_use]
     pub fn stops(&self) -> Vec<(ProcKey, Mono)> {
-        let stopping = |key: &ProcKey| {
-            self.processes.get(key).is_some_and(|p| p.state() == ProcessState::Stopping)
-        };
-        self.deadlines.iter().filter(|(_, key)| stopping(key)).map(|&(at, key)| (key, at)).collect()
+        let stopping = |key: ProcKey| Some((key, self.processes.get(&key)?.stops_by()?));
+        self.deadlines.iter().filter_map(|&(_, key)| stopping(key)).collect()
     }
 
     /// A signal to the daemon itself (C-139 to C-146).
@@ -135,14 +135,14 @@ impl Supervisor {
     fn is_group_stopped(&self, group: &str) -> bool {
         let members = self.groups.get(group).map_or(&[][..], |group| &group.members);
         let mut processes = members.iter().filter_map(|key| self.processes.get(key));
-        processes.all(|process| process.state().is_stopped())
+        processes.all(Process::is_at_rest)
     }
 
     /// The names of the processes that are not stopped, in the order of activation.
     fn unstopped(&self) -> Vec<&str> {
         self.processes
             .values()
-            .filter(|process| !process.state().is_stopped())
+            .filter(|process| !process.is_at_rest())
             .map(|process| &*process.spec().name.process)
             .collect()
     }

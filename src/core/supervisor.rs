@@ -128,6 +128,23 @@ impl Supervisor {
                 });
             }
             Input::Exited { pid, status } => self.exited(pid, status, turn),
+            Input::Occupied { key, generation } => {
+                self.with(key, turn, |process, _, turn| {
+                    if process.is_current(generation) {
+                        process.occupied(turn);
+                    }
+                });
+            }
+            Input::Swept { key, generation, left } => {
+                // This may be the end of its stop, and what it wrote is not told yet.
+                turn.ending = Some(Run { key, generation });
+                self.with(key, turn, |process, generations, turn| {
+                    if process.is_current(generation) {
+                        process.swept(left, generations, turn);
+                    }
+                });
+                turn.ending = None;
+            }
             Input::Signalled { key, generation, token, outcome } => {
                 self.signalled(key, generation, token, outcome, turn);
             }
@@ -274,6 +291,7 @@ impl Supervisor {
                 self.by_name.remove(&process.spec().name);
             }
             self.view.forget(&process.spec().name);
+            process.give_up_leftovers(turn);
             turn.act(Action::Forget(key));
         }
         self.view.touch_group(name);

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::action::{Action, ExitKind, Generation, Heard, Input, Run, SignalScope};
+use super::action::{
+    Action, ExitKind, Generation, Heard, Input, Leftovers, Run, SignalScope, Sweep,
+};
 use super::key::ProcKey;
 use super::request::{Reply, Token};
 use super::supervisor::{Identity, Serials, Supervisor};
@@ -23,7 +25,7 @@ use crate::model::fault::Fault;
 use crate::model::name::ProcessName;
 use crate::model::signal::Signal;
 use crate::model::snapshot::{Channel, Snapshot};
-use crate::model::spec::{GroupSpec, ProcessSpec};
+use crate::model::spec::{GroupSpec, KillMode, ProcessSpec};
 use crate::model::time::{Mono, Now, Wall};
 pub use ask::scope;
 pub use program::Program;
@@ -36,6 +38,13 @@ pub struct Child {
     pub generation: Generation,
     pub name: ProcessName,
     spec: Arc<ProcessSpec>,
+}
+
+impl Child {
+    /// What it leaves behind is not to be left alone.
+    fn is_tidy(&self) -> bool {
+        self.spec.killmode != KillMode::Process
+    }
 }
 
 /// An event that was sent to a listener.
@@ -60,8 +69,19 @@ pub struct Sent {
 /// Something that is going to happen.
 #[derive(Debug)]
 enum Coming {
-    SpawnReport { run: Run, spec: Arc<ProcessSpec> },
-    Exit { pid: i32, status: ExitStatus },
+    SpawnReport {
+        run: Run,
+        spec: Arc<ProcessSpec>,
+    },
+    Exit {
+        pid: i32,
+        status: ExitStatus,
+    },
+    /// The processes that were left behind until now are gone.
+    LeftGone {
+        key: ProcKey,
+        generation: Generation,
+    },
     Report(Input),
 }
 
@@ -74,6 +94,10 @@ pub struct World {
     now: Now,
     programs: HashMap<String, Program>,
     pub children: BTreeMap<i32, Child>,
+    /// What ended children left behind: how many, for each process.
+    pub left: BTreeMap<ProcKey, u32>,
+    /// Who looks after that: the spawn it is told under.
+    sweeping: BTreeMap<ProcKey, Generation>,
     coming: BTreeMap<(Mono, u64), Coming>,
     counter: u64,
     next_pid: i32,
@@ -86,6 +110,8 @@ pub struct World {
     signals: Vec<Sent>,
     spawned: Vec<String>,
     delivered: Vec<Delivery>,
+    /// What was to be done with leftovers, in order.
+    pub sweeps: Vec<Sweep>,
     pub others: Vec<Action>,
     replies: BTreeMap<Token, Result<Reply, Fault>>,
     pub exit: Option<ExitKind>,
@@ -113,6 +139,8 @@ impl World {
             },
             programs: HashMap::new(),
             children: BTreeMap::new(),
+            left: BTreeMap::new(),
+            sweeping: BTreeMap::new(),
             coming: BTreeMap::new(),
             counter: 0,
             next_pid: 100,
@@ -124,6 +152,7 @@ impl World {
             signals: Vec::new(),
             spawned: Vec::new(),
             delivered: Vec::new(),
+            sweeps: Vec::new(),
             others: Vec::new(),
             replies: BTreeMap::new(),
             exit: None,
@@ -204,6 +233,10 @@ impl World {
                 let name = spec.name.clone();
                 let program = self.behaviour(&name.to_string());
                 self.watch.spawn_reported(key);
+                if self.left.contains_key(&key) && spec.killmode != KillMode::Process {
+                    self.feed(Input::Occupied { key, generation });
+                    return;
+                }
                 if let Some(error) = program.spawn_error {
                     self.feed(Input::SpawnFailed { key, generation, error: error.to_owned() });
                     return;
@@ -211,6 +244,7 @@ impl World {
                 let pid = self.next_pid;
                 self.next_pid += 1;
                 self.watch.born(pid, key, self.now.mono, &self.children);
+                self.sweeping.remove(&key);
                 self.children.insert(pid, Child { key, generation, name, spec });
                 if let Some((after, status)) = program.lives {
                     self.plan(after, Coming::Exit { pid, status });
@@ -218,12 +252,17 @@ impl World {
                 self.feed(Input::Spawned { key, generation, pid });
             }
             Coming::Exit { pid, status } => self.end(pid, status),
+            Coming::LeftGone { key, generation } => self.left_gone(key, generation),
             Coming::Report(input) => self.feed(input),
         }
     }
 
     fn end(&mut self, pid: i32, status: ExitStatus) {
         if let Some(child) = self.children.remove(&pid) {
+            let leaves = self.behaviour(&child.name.to_string()).leaves;
+            if leaves > 0 && child.is_tidy() {
+                self.left.insert(child.key, leaves);
+            }
             self.feed(Input::Exited { pid, status });
             let after = self.behaviour(&child.name.to_string()).heard_in;
             let run = Run { key: child.key, generation: child.generation };
@@ -234,6 +273,42 @@ impl World {
                     self.plan(after, Coming::Report(end));
                 }
             }
+        }
+    }
+
+    /// What a process left behind ends by itself.
+    pub fn leftovers_end(&mut self, name: &str) {
+        let key = self.process(name).key();
+        let generation = self.sweeping.get(&key).copied().unwrap_or_default();
+        self.left_gone(key, generation);
+        self.run_ms(0);
+    }
+
+    fn left_gone(&mut self, key: ProcKey, generation: Generation) {
+        if self.left.remove(&key).is_some() && self.sweeping.remove(&key).is_some() {
+            self.feed(Input::Swept { key, generation, left: Leftovers::default() });
+        }
+    }
+
+    fn sweep(&mut self, key: ProcKey, generation: Generation, sweep: Sweep) {
+        let name = self.core.processes().find(|p| p.key() == key).map(|p| p.spec().name.clone());
+        let program = name.map_or_else(Program::default, |name| self.behaviour(&name.to_string()));
+        let count = self.left.get(&key).copied().unwrap_or_default();
+        let text = if count == 0 { String::new() } else { "7 (x)".to_owned() };
+        let left = Leftovers { count, text };
+        self.plan(Duration::ZERO, Coming::Report(Input::Swept { key, generation, left }));
+        self.sweeps.push(sweep);
+        if count == 0 {
+            return;
+        }
+        self.sweeping.insert(key, generation);
+        let end = match sweep {
+            Sweep::Watch => None,
+            Sweep::Terminate => program.left_end_in,
+            Sweep::Kill => program.left_killable.then_some(Duration::ZERO),
+        };
+        if let Some(after) = end {
+            self.plan(after, Coming::LeftGone { key, generation });
         }
     }
 
@@ -274,6 +349,7 @@ impl World {
             self.snapshot = snapshot;
         }
         self.watch.after(&self.core, &self.snapshot, &self.children);
+        self.check_leftovers();
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -298,6 +374,7 @@ impl World {
                 let report = Input::Signalled { key, generation, token, outcome };
                 self.plan(Duration::ZERO, Coming::Report(report));
             }
+            Action::Sweep { key, generation, sweep } => self.sweep(key, generation, sweep),
             Action::Publish(event) => {
                 self.watch.published(&event, self.now.mono, &self.core);
                 self.events.push(event.event.clone());
@@ -314,7 +391,7 @@ impl World {
                 self.plan(Duration::from_millis(10), Coming::Report(report));
             }
             Action::Exit(kind) => {
-                self.watch.exited(&self.core, &self.children);
+                self.watch.exited(&self.core, &self.children, &self.left);
                 self.exit = Some(kind);
             }
             other => self.others.push(other),
@@ -341,6 +418,17 @@ impl World {
         let text = String::from_utf8(data).expect("a header and a payload are text");
         self.watch.delivered(run, serial);
         self.delivered.push(Delivery { name, run, serial, text, at: self.now.mono });
+    }
+
+    /// A main process never runs beside what an earlier one left, unless that is wanted.
+    fn check_leftovers(&self) {
+        for child in self.children.values().filter(|child| child.is_tidy()) {
+            assert!(!self.left.contains_key(&child.key), "{} has two sets", child.name);
+        }
+        let at_rest = self.core.processes().filter(|process| process.is_at_rest());
+        for process in at_rest.filter(|process| self.left.contains_key(&process.key())) {
+            assert!(process.may_have_left(), "{} forgot what it left", process.spec().name);
+        }
     }
 
     fn answered(&mut self, token: Token, outcome: Result<Reply, Fault>) {

@@ -204,7 +204,7 @@ fn judge(goal: Goal, transition: Transition, process: &Process) -> Option<Result
         }
         (Goal::Running, _) => fault(FaultKind::AbnormalTermination),
         (Goal::Stopped, ProcessState::Unknown) => fault(FaultKind::Failed),
-        (Goal::Stopped, state) if state.is_stopped() => Some(Ok(())),
+        (Goal::Stopped, state) if state.is_stopped() => Some(process.nothing_is_left()),
         // What became of a signal is reported, whatever it did to the process (C-189).
         (Goal::Stopped | Goal::Signalled, _) => None,
     }

@@ -21,6 +21,7 @@ use crate::runtime::command::{self, Inheritance};
 use crate::runtime::driver::{self, Loader, Outcome};
 use crate::runtime::effects::Effects;
 use crate::runtime::handle::{Announcement, EngineHandle};
+use crate::runtime::leftovers::Sweeper;
 use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget, Tapped};
 use crate::runtime::spawner::{SpawnContext, Spawner};
 use crate::sys::cgroup::Tree;
@@ -123,12 +124,16 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
     };
     let (spawner, news) =
         Spawner::start(context).map_err(|error| format!("could not start a thread: {error}"))?;
+    let (sweeper, swept) =
+        Sweeper::start().map_err(|error| format!("could not start a thread: {error}"))?;
     let (engine, done) = driver::start(driver::Parts {
         supervisor: Supervisor::new(identity, settings.groups),
         spawner,
         news,
         tapped,
         effects: Effects::new(log.clone()),
+        sweeper,
+        swept,
         loader: restart_loader,
         on_ready: Box::new(|| {
             if let Some(ready) = ready {

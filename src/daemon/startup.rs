@@ -92,10 +92,13 @@ impl Prepared {
     fn go_to_work(mut self, settings: Settings) -> Result<(), StartError> {
         let daemon = &settings.daemon;
         // Before the daemon becomes a user who may not move it.
-        self.cgroups = cgroups::settle(daemon.user.as_ref(), &mut self.records);
+        let mut place = Vec::new();
+        self.cgroups = cgroups::settle(daemon.user.as_ref(), &mut place);
         let note = user::drop_privileges(daemon.user.as_ref()).map_err(|error| usage(&error))?;
         self.records.extend(note);
         self.records.extend(exposure(&settings));
+        // Behind the lines that upstream begins with, too.
+        self.records.extend(place);
         check_main_log(&settings)?;
         let mut ready = None;
         if !daemon.nodaemon {

@@ -58,6 +58,7 @@ fn settings(configured: &Configured) -> Settings {
     set("stopwaitsecs", process.stopwaitsecs.into());
     set("stopasgroup", process.stopasgroup.into());
     set("killasgroup", process.killasgroup.into());
+    set("killmode", process.killmode.name().into());
     set("redirect_stderr", process.redirect_stderr.into());
     for (channel, log) in [(Channel::Stdout, &process.stdout), (Channel::Stderr, &process.stderr)] {
         for (name, value) in of_log(log) {

@@ -119,6 +119,7 @@ pub(super) fn property(
         "StderrLog" => file(process.logs.stderr.as_ref()).into(),
         "ExitSignal" => process.exit_signal.map_or(0, |signal| signal.0).into(),
         "RestartCount" => process.restarts.into(),
+        "LeftBehind" => process.left.into(),
         "Command" => process.spec.command.clone().into(),
         "Directory" => file(process.spec.directory.as_ref()).into(),
         "User" => {

@@ -40,6 +40,8 @@ kinds! {
     SpawnError = "425e7164b4a24c39a21bfa70b71e5f59";
     /// A process did not stop in time and gets SIGKILL.
     ProcessKilled = "f87b031e16264c98a85c5b021e9c9126";
+    /// A process left others behind when it ended.
+    LeftBehind = "b56b9d9e14534e18b912f1ac19a62107";
     /// A signal could not be sent: nobody knows what the process does.
     ProcessUnknown = "60231249c7cc4828ac2387f78efdc7ec";
     /// The daemon was asked by a signal to end.

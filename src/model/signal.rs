@@ -57,6 +57,8 @@ impl Signal {
     pub const QUIT: Signal = Signal(3);
     /// Ends a process without asking it.
     pub const KILL: Signal = Signal(9);
+    /// Lets a stopped process go on.
+    pub const CONT: Signal = Signal(18);
     /// A child ended.
     pub const CHLD: Signal = Signal(17);
     /// Asks a process to reopen its logs, by convention.

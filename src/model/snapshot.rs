@@ -79,6 +79,8 @@ pub struct ProcessSnapshot {
     pub restarts: u32,
     /// Why it could not be started, or ended unexpectedly. Empty when all is well.
     pub spawn_error: Arc<str>,
+    /// How many processes it left behind when its main process ended, as far as was seen.
+    pub left: u32,
     /// The files it logs to.
     pub logs: Arc<LogPaths>,
     /// What it is doing as an event listener; none when it is none, or does not run.

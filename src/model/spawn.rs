@@ -189,6 +189,9 @@ pub enum SpawnError {
         /// Why.
         errno: Errno,
     },
+    /// Its cgroup holds processes of an earlier run. They are ended first, so nobody is shown this.
+    #[error("processes of an earlier run are left")]
+    Occupied,
     /// Another step of the preparation failed in the child.
     #[error("{step} failed: {errno}")]
     Setup {
@@ -215,6 +218,7 @@ impl SpawnError {
             }
             Self::Command(_)
             | Self::Cgroup { .. }
+            | Self::Occupied
             | Self::LogFile { .. }
             | Self::Socket { .. }
             | Self::TooManyFiles { .. }

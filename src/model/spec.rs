@@ -21,6 +21,29 @@ pub enum Autorestart {
     Always,
 }
 
+/// What of a program is ended with it, besides its main process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KillMode {
+    /// What it left behind gets SIGTERM, and SIGKILL if that does not help.
+    ControlGroup,
+    /// What it left behind gets SIGKILL.
+    Mixed,
+    /// Nothing, as upstream has it (C-212).
+    Process,
+}
+
+impl KillMode {
+    /// As in the configuration file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlGroup => "control-group",
+            Self::Mixed => "mixed",
+            Self::Process => "process",
+        }
+    }
+}
+
 /// Where a channel's output goes (C-051).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LogFile {
@@ -158,6 +181,8 @@ pub struct ProcessSpec {
     pub stopasgroup: bool,
     /// Send SIGKILL to its process group.
     pub killasgroup: bool,
+    /// What is ended with it.
+    pub killmode: KillMode,
     /// Its stderr goes where its stdout goes.
     pub redirect_stderr: bool,
     /// The log of its stdout.

@@ -12,8 +12,9 @@ use nix::unistd::geteuid;
 use super::logs::LogHandle;
 use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
-use crate::model::spec::Account;
+use crate::model::spec::{Account, KillMode, ProcessSpec};
 use crate::sys::cgroup::{self, Tree};
+use crate::sys::leftovers::is_populated;
 
 /// When a cgroup that was not empty yet is looked at again, without being asked to: the kernel
 /// empties it only some time after the exit was seen. What is in it then is a program's
@@ -25,6 +26,16 @@ const LOOKS: [Duration; 3] =
 /// the daemon's.
 #[must_use]
 pub fn settle(user: Option<&Account>, records: &mut Vec<Record>) -> Option<Arc<Tree>> {
+    let tree = divide(user, records);
+    if tree.is_none() {
+        let text = "without cgroups, what programs leave behind is ended as far as it is in their \
+                    process groups, or was seen to descend from them";
+        records.push(Record::new(Level::Info, text));
+    }
+    tree
+}
+
+fn divide(user: Option<&Account>, records: &mut Vec<Record>) -> Option<Arc<Tree>> {
     let place = cgroup::place()?;
     let owner = user.filter(|user| geteuid().as_raw() != user.uid);
     match Tree::settle(place, owner.map(|user| (user.uid, user.gid))) {
@@ -39,6 +50,17 @@ pub fn settle(user: Option<&Account>, records: &mut Vec<Record>) -> Option<Arc<T
             None
         }
     }
+}
+
+/// Where a program is to be started.
+#[derive(Debug)]
+pub enum Place {
+    /// In its cgroup, which has this directory.
+    Own(OwnedFd),
+    /// With the daemon: there are no cgroups for programs, or this one cannot be made.
+    Shared,
+    /// Nowhere yet: its cgroup holds processes of an earlier run.
+    Occupied,
 }
 
 /// The cgroups of programs.
@@ -61,12 +83,31 @@ impl Cgroups {
         Self { tree, log, left: BTreeSet::new(), looks: 0, due: None, warned: false }
     }
 
-    /// Makes the cgroup that a program is to be started in; none when there are none, or it
-    /// cannot be made.
-    pub fn make(&mut self, name: &ProcessName) -> Option<OwnedFd> {
-        let made = self.tree.as_ref()?.make(name);
-        self.left.remove(name);
-        made.map_err(|error| self.warn(name, &error)).ok()
+    /// Makes the cgroup that a program is to be started in. What an earlier run left there matters
+    /// unless its processes are to be left alone.
+    pub fn make(&mut self, spec: &ProcessSpec) -> Place {
+        let Some(tree) = &self.tree else { return Place::Shared };
+        let name = &spec.name;
+        match tree.make(name) {
+            // One that cannot be looked at is most likely empty: it is as a rule.
+            Ok(_) if spec.killmode != KillMode::Process && self.is_occupied(name) => {
+                self.ended(name.clone());
+                Place::Occupied
+            }
+            Ok(dir) => {
+                self.left.remove(name);
+                Place::Own(dir)
+            }
+            Err(error) => {
+                self.warn(name, &error);
+                Place::Shared
+            }
+        }
+    }
+
+    fn is_occupied(&self, name: &ProcessName) -> bool {
+        let tree = self.tree.as_ref();
+        tree.is_some_and(|tree| is_populated(&tree.dir_of(name)).unwrap_or(false))
     }
 
     /// A program could not be started in its cgroup, or not at all.

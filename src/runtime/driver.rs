@@ -14,12 +14,13 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::effects::Effects;
 use super::handle::{Announcement, EngineHandle, Envelope};
+use super::leftovers::Sweeper;
 use super::logs::{Tapped, What};
 use super::signals::Signals;
 use super::spawner::{News, Spawner};
 use super::stdin::Undelivered;
 use crate::config::settings::Settings;
-use crate::core::action::{Action, ExitKind, Heard, Input, Run};
+use crate::core::action::{Action, ExitKind, Heard, Input, Leftovers, Run};
 use crate::core::request::{Reply, Token};
 use crate::core::supervisor::{Serials, Supervisor};
 use crate::model::event::Published;
@@ -77,6 +78,10 @@ pub struct Parts {
     pub tapped: mpsc::UnboundedReceiver<Tapped>,
     /// Carries actions out.
     pub effects: Effects,
+    /// Looks after what programs leave behind.
+    pub sweeper: Sweeper,
+    /// What that reports.
+    pub swept: mpsc::UnboundedReceiver<Input>,
     /// Reads the configuration for a restart.
     pub loader: Loader,
     /// Told when everything is up.
@@ -107,6 +112,8 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         core: supervisor,
         spawner: parts.spawner,
         effects: parts.effects,
+        sweeper: parts.sweeper,
+        swept: parts.swept,
         loader: parts.loader,
         on_ready: Some(parts.on_ready),
         link: parts.link,
@@ -141,6 +148,8 @@ struct Engine {
     core: Supervisor,
     spawner: Spawner,
     effects: Effects,
+    sweeper: Sweeper,
+    swept: mpsc::UnboundedReceiver<Input>,
     loader: Loader,
     /// Taken when it was called.
     on_ready: Option<OnReady>,
@@ -175,6 +184,7 @@ struct Engine {
 enum Wake {
     Signal(Signal),
     News(News),
+    Swept(Input),
     Loaded(Box<Result<Settings, String>>),
     Announced(Announcement),
     Request(Envelope),
@@ -203,6 +213,7 @@ impl Engine {
                 Wake::Signal(Signal::CHLD) | Wake::Busy => {}
                 Wake::Signal(signal) => self.feed(Input::Os(signal)),
                 Wake::News(news) => self.news_backlog.push_back(news),
+                Wake::Swept(input) => self.take_swept(input),
                 Wake::Loaded(outcome) => self.loaded(*outcome),
                 Wake::Announced(announcement) => self.announced(announcement),
                 Wake::Request(envelope) => self.request(envelope),
@@ -241,6 +252,7 @@ impl Engine {
             biased;
             signal = signals.next() => Wake::Signal(signal),
             Some(news) = self.news.recv() => Wake::News(news),
+            Some(input) = self.swept.recv() => Wake::Swept(input),
             outcome = loaded => Wake::Loaded(Box::new(
                 outcome.unwrap_or_else(|_| Err("reading it was interrupted".to_owned()))
             )),
@@ -304,6 +316,27 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// Takes in what was seen of leftovers.
+    fn take_swept(&mut self, first: Input) {
+        let mut gone = false;
+        let mut next = Some(first);
+        let mut taken = 1;
+        while let Some(input) = next {
+            if let Input::Swept { key, generation, left } = &input
+                && left.count == 0
+            {
+                self.effects.nothing_left(*key, *generation);
+                gone = true;
+            }
+            self.feed(input);
+            next = if taken < PER_TURN { self.swept.try_recv().ok() } else { None };
+            taken += 1;
+        }
+        if gone {
+            self.spawner.look(); // cgroups can go
+        }
     }
 
     /// Takes requests in; says whether there may be more.
@@ -392,12 +425,24 @@ impl Engine {
 
     fn carry_out(&mut self, action: Action) {
         match action {
+            Action::Spawn { key, generation, .. } if self.effects.must_look_first(key) => {
+                self.inputs.push_back(Input::Occupied { key, generation });
+            }
             Action::Spawn { key, generation, spec, logs } => {
+                self.sweeper.stop(key);
                 self.spawner.submit(key, generation, spec, logs);
             }
             Action::Signal { key, generation, pid, signal, scope, token } => {
                 let outcome = self.effects.signal(key, pid, signal, scope);
                 self.inputs.push_back(Input::Signalled { key, generation, token, outcome });
+            }
+            Action::Sweep { key, generation, sweep } => {
+                if let Some(leftovers) = self.effects.leftovers(key, generation) {
+                    self.sweeper.sweep(key, generation, leftovers, sweep);
+                } else {
+                    let left = Leftovers::default();
+                    self.inputs.push_back(Input::Swept { key, generation, left });
+                }
             }
             Action::WriteStdin { token, key, data } => {
                 let outcome = self.effects.write_stdin(key, data).map(|()| Reply::Done);
@@ -455,6 +500,7 @@ impl Engine {
     /// Lets readers see what changed in this turn, then tells who waits for it: whoever has an
     /// answer sees its effect.
     fn publish(&mut self) {
+        self.sweeper.flush();
         let snapshot = self.core.take_snapshot();
         let changed = snapshot.is_some();
         if let Some(snapshot) = snapshot {

@@ -17,6 +17,8 @@ use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
 use crate::model::signal::Signal;
 use crate::model::snapshot::Channel;
+use crate::model::spawn::SpawnError;
+use crate::sys::leftovers::Leftovers;
 use crate::sys::pidfd;
 
 /// A live child.
@@ -26,6 +28,8 @@ struct Child {
     pidfd: Option<OwnedFd>,
     stdin: Stdin,
     name: ProcessName,
+    /// Where to look for what it leaves behind; none when that is left alone.
+    leftovers: Option<Leftovers>,
 }
 
 /// The children, and the way to their logs.
@@ -36,6 +40,9 @@ pub struct Effects {
     /// Events that listeners did not get.
     lost_in: mpsc::UnboundedSender<Undelivered>,
     lost: mpsc::UnboundedReceiver<Undelivered>,
+    /// Where to look for what earlier runs left behind, while there may be something, and the spawn
+    /// that it was last looked for under.
+    left: HashMap<ProcKey, (Generation, Leftovers)>,
 }
 
 impl Effects {
@@ -44,7 +51,8 @@ impl Effects {
     pub fn new(logs: LogHandle) -> Self {
         // No more than one for each listener.
         let (lost_in, lost) = mpsc::unbounded_channel();
-        Self { logs, children: HashMap::new(), pids: HashMap::new(), lost_in, lost }
+        let left = HashMap::new();
+        Self { logs, children: HashMap::new(), pids: HashMap::new(), lost_in, lost, left }
     }
 
     /// The next event that could not be written to its listener.
@@ -60,7 +68,7 @@ impl Effects {
 
     /// Takes in what became of a spawn: what to tell the core, and the pid of the new child.
     pub fn take_news(&mut self, news: SpawnNews) -> (Input, Option<i32>) {
-        let SpawnNews { key, generation, channels, outcome } = news;
+        let SpawnNews { key, generation, channels, leftovers, outcome } = news;
         match outcome {
             Ok((child, files)) => {
                 let pid = child.pid;
@@ -78,9 +86,15 @@ impl Effects {
                 }
                 let stdin = Stdin::new(child.stdin);
                 let pidfd = child.pidfd;
-                self.children.insert(key, Child { generation, pid, pidfd, stdin, name });
+                let child = Child { generation, pid, pidfd, stdin, name, leftovers };
+                self.children.insert(key, child);
+                self.left.remove(&key);
                 self.pids.insert(pid, key);
                 (Input::Spawned { key, generation, pid }, Some(pid))
+            }
+            Err(SpawnError::Occupied) => {
+                self.left.extend(leftovers.map(|leftovers| (key, (generation, leftovers))));
+                (Input::Occupied { key, generation }, None)
             }
             Err(error) => {
                 if let Some(text) = error.child_log_text() {
@@ -100,9 +114,12 @@ impl Effects {
         signal: Signal,
         scope: SignalScope,
     ) -> Result<(), String> {
-        let Some(child) = self.children.get(&key).filter(|child| child.pid == pid) else {
+        let Some(child) = self.children.get_mut(&key).filter(|child| child.pid == pid) else {
             return Ok(());
         };
+        if let Some(Leftovers::Family(family)) = &mut child.leftovers {
+            family.learn(); // it may end now, and then nobody knows any more
+        }
         let pidfd = child.pidfd.as_ref().map(AsFd::as_fd);
         let sent = match scope {
             SignalScope::Process => pidfd::send_signal(pidfd, pid, signal),
@@ -149,6 +166,7 @@ impl Effects {
             && let Some(child) = self.children.remove(&key)
         {
             self.pids.remove(&child.pid);
+            self.left.extend(child.leftovers.map(|leftovers| (key, (generation, leftovers))));
             ended = Some(child.name);
         }
         for channel in [Channel::Stdout, Channel::Stderr] {
@@ -157,8 +175,31 @@ impl Effects {
         ended
     }
 
+    /// Whether a start has to wait until it was looked for what an earlier run left behind. In a
+    /// cgroup that is seen when the child is made.
+    #[must_use]
+    pub fn must_look_first(&self, key: ProcKey) -> bool {
+        matches!(self.left.get(&key), Some((_, Leftovers::Family(_))))
+    }
+
+    /// Where to look for what earlier runs left behind, which is done for this spawn now; none when
+    /// there is nothing.
+    pub fn leftovers(&mut self, key: ProcKey, generation: Generation) -> Option<Leftovers> {
+        let (looked_for, leftovers) = self.left.get_mut(&key)?;
+        *looked_for = generation;
+        Some(leftovers.clone())
+    }
+
+    /// A look for this spawn found nothing left behind. A run since then may have left something.
+    pub fn nothing_left(&mut self, key: ProcKey, generation: Generation) {
+        if self.left.get(&key).is_some_and(|&(looked_for, _)| looked_for == generation) {
+            self.left.remove(&key);
+        }
+    }
+
     /// A process is no longer active.
     pub fn forget(&mut self, key: ProcKey) {
+        self.left.remove(&key);
         for channel in [Channel::Stdout, Channel::Stderr] {
             self.logs.remove(ChannelKey { process: key, channel });
         }
@@ -184,5 +225,6 @@ impl Effects {
     pub fn shut_down(&mut self) {
         self.children.clear();
         self.pids.clear();
+        self.left.clear();
     }
 }

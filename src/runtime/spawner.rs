@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc as async_mpsc;
 
-use super::cgroups::Cgroups;
+use super::cgroups::{Cgroups, Place};
 use super::channels::{Channels, OpenFiles};
 use super::command::{self, Inheritance};
 use super::fcgi::Sockets;
@@ -21,8 +21,9 @@ use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
 use crate::model::snapshot::{Channel, LogPaths};
 use crate::model::spawn::SpawnError;
-use crate::model::spec::{LogFile, ProcessKind, ProcessSpec};
+use crate::model::spec::{KillMode, LogFile, ProcessKind, ProcessSpec};
 use crate::sys::cgroup::Tree;
+use crate::sys::leftovers::{Family, Leftovers};
 use crate::sys::spawn::{Spawned, Stdio};
 
 /// What all spawns have in common.
@@ -79,6 +80,8 @@ pub struct SpawnNews {
     pub generation: Generation,
     /// Where the child's output goes.
     pub channels: Channels,
+    /// Where what the child leaves behind is to be looked for; none when that is left alone.
+    pub leftovers: Option<Leftovers>,
     /// The child and its open logs, or why there is none.
     pub outcome: Result<(Spawned, OpenFiles), SpawnError>,
 }
@@ -220,23 +223,35 @@ impl SpawnJob {
         if outcome.is_err() {
             sockets.release(key, generation);
         }
-        SpawnNews { key, generation, channels, outcome }
+        let own = || Some(context.cgroups.as_ref()?.dir_of(&spec.name));
+        let leftovers = match &outcome {
+            _ if spec.killmode == KillMode::Process => None,
+            Ok((child, _, false)) => Some(Leftovers::Family(Family::new(child.pid))),
+            _ => own().map(Leftovers::Cgroup),
+        };
+        let outcome = outcome.map(|(child, files, _)| (child, files));
+        SpawnNews { key, generation, channels, leftovers, outcome }
     }
 }
 
+/// The child, its open logs, and whether it is in a cgroup of its own.
 fn make_child(
     spec: &ProcessSpec,
     channels: &Channels,
     socket: Option<Arc<OwnedFd>>,
     context: &SpawnContext,
     cgroups: &mut Cgroups,
-) -> Result<(Spawned, OpenFiles), SpawnError> {
+) -> Result<(Spawned, OpenFiles, bool), SpawnError> {
     let mut resolved = command::resolve(spec, &context.inheritance)?;
     let files = channels.open()?;
     if let Some(socket) = socket {
         resolved.plan.stdin = Stdio::Fd(socket);
     }
-    resolved.plan.cgroup = cgroups.make(&spec.name).map(Arc::new);
+    resolved.plan.cgroup = match cgroups.make(spec) {
+        Place::Own(dir) => Some(Arc::new(dir)),
+        Place::Shared => None,
+        Place::Occupied => return Err(SpawnError::Occupied),
+    };
     let mut started = resolved.start();
     if let Err(SpawnError::Cgroup { errno }) = &started {
         cgroups.failed(&spec.name, Some(io::Error::from_raw_os_error(errno.0)));
@@ -245,7 +260,7 @@ fn make_child(
     } else if started.is_err() {
         cgroups.failed(&spec.name, None);
     }
-    Ok((started?, files))
+    Ok((started?, files, resolved.plan.cgroup.is_some()))
 }
 
 /// The next job; none when there will be no more. Meanwhile cgroups are looked after.

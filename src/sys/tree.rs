@@ -7,7 +7,8 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::usage::{Fields, own_cgroup, resident};
+use super::procfs::Fields;
+use super::usage::{own_cgroup, resident};
 
 /// How many processes are told of.
 pub const MOST: usize = 500;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::cgroup;
+use super::procfs::Fields;
 
 /// Processes of one cgroup whose memory is added up, where the kernel does not do it.
 const MAX_PIDS: usize = 4096;
@@ -100,25 +101,6 @@ fn of_process(pid: i32) -> Usage {
     }
 }
 
-/// The fields of `/proc/PID/stat` behind the name, which may hold anything.
-pub(super) struct Fields<'t>(Vec<&'t str>);
-
-impl<'t> Fields<'t> {
-    pub(super) fn of(stat: &'t str) -> Option<Self> {
-        Some(Self(stat.rsplit_once(')')?.1.split_whitespace().collect()))
-    }
-
-    /// By the number in the manual; the first here is the third there.
-    pub(super) fn number(&self, at: usize) -> Option<u64> {
-        self.text(at)?.parse().ok()
-    }
-
-    /// The same as text.
-    pub(super) fn text(&self, at: usize) -> Option<&'t str> {
-        self.0.get(at.checked_sub(3)?).copied()
-    }
-}
-
 /// The memory of a process that is in memory, in bytes.
 pub(super) fn resident(pid: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
@@ -152,15 +134,6 @@ mod tests {
     #[test]
     fn of_a_process_that_is_gone_nothing_is_known() {
         assert_eq!(of(i32::MAX, "web"), Usage::default());
-    }
-
-    #[test]
-    fn a_name_with_brackets_confuses_nobody() {
-        let fields =
-            Fields::of("7 (a) R (b)) S 1 7 7 0 -1 4 1 2 3 4 100 50 10 5 20 0 3 0").unwrap();
-        assert_eq!([14, 15, 16, 17, 20].map(|at| fields.number(at)), [100, 50, 10, 5, 3].map(Some));
-        assert_eq!(fields.number(99), None);
-        assert!(Fields::of("rubbish").is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ super::on_each_suite!(
     stop_waits_as_long_as_programs_may_take,
     a_killed_daemon_is_restarted_and_no_program_runs_twice,
     a_frozen_daemon_is_restarted,
+    nothing_of_a_program_is_left_behind,
 );
 
 /// A program that tells when it is asked to stop and when it has, a while later.
@@ -94,4 +95,43 @@ fn a_frozen_daemon_is_restarted(suite: Suite) {
     machine.ok(&format!("kill -STOP {main}"));
     machine.journal_has("-u supervisor", "Watchdog timeout");
     came_back(&machine, &main, &pids);
+}
+
+fn nothing_of_a_program_is_left_behind(suite: Suite) {
+    // C-212
+    let machine = installed(suite);
+    machine.write(
+        "/etc/supervisor/conf.d/forker.conf",
+        "[program:forker]\n\
+         command=bash -c 'setsid sleep 4242 & setsid --fork sleep 4343 && exec sleep 4141'\n\
+         autorestart=true\n\
+         [program:kept]\n\
+         command=bash -c 'setsid sleep 4444 & exec sleep 4141'\nkillmode=process\n",
+    );
+    machine.ok("systemctl restart supervisor");
+    let all = "pgrep -fx 'sleep 4242' && pgrep -fx 'sleep 4343' && pgrep -fx 'sleep 4444'";
+    machine.until(all);
+    machine.ok("test -d /sys/fs/cgroup$(systemctl show supervisor --value -p ControlGroup)/forker");
+
+    // After a crash there is one set of it, and another one.
+    let before = machine.ok("pgrep -fx 'sleep 4(242|343)'");
+    let main = machine.ok("supervisorctl pid forker");
+    machine.ok(&format!("kill -KILL {main}"));
+    machine.until(&format!(
+        "pid=$(supervisorctl pid forker) && test $pid != {main} && test $pid != 0 && \
+         pgrep -fx 'sleep 4242' && pgrep -fx 'sleep 4343'"
+    ));
+    let after = machine.ok("pgrep -fx 'sleep 4(242|343)'");
+    assert_eq!(after.lines().count(), 2, "{after}");
+    assert!(after.lines().all(|pid| !before.lines().any(|old| old == pid)), "{before}\n{after}");
+
+    machine.ok("supervisorctl stop forker kept");
+    assert_eq!(machine.ok("pgrep -fx 'sleep 4[0-9]*' -a | cut -d' ' -f2-"), "sleep 4444");
+    machine.journal_has("-u supervisor", "forker left 2 processes behind");
+    machine.until(
+        "! test -d /sys/fs/cgroup$(systemctl show supervisor --value -p ControlGroup)/forker",
+    );
+    // What was to be left alone is the service manager's, when the service ends.
+    machine.ok("systemctl stop supervisor && ! pgrep sleep");
+    assert_eq!(show(&machine, "Result"), "success");
 }

@@ -20,7 +20,9 @@ use supervisor::model::name::ProcessName;
 use supervisor::model::record::Record;
 use supervisor::model::signal::Signal;
 use supervisor::model::snapshot::{GroupSnapshot, LogPaths, ProcessSnapshot, Snapshot};
-use supervisor::model::spec::{Autorestart, GroupSpec, LogFile, LogSpec, ProcessKind, ProcessSpec};
+use supervisor::model::spec::{
+    Autorestart, GroupSpec, KillMode, LogFile, LogSpec, ProcessKind, ProcessSpec,
+};
 use supervisor::model::state::{DaemonState, ProcessState};
 use supervisor::model::time::{Mono, Now, Wall};
 use supervisor::runtime::handle::{Announcement, EngineHandle, Envelope};
@@ -266,6 +268,7 @@ pub fn add(snapshot: &mut Snapshot, group: &str, name: &str, key: u32, logs: Log
         exit_signal: None,
         restarts: 0,
         spawn_error: "".into(),
+        left: 0,
         logs: Arc::new(logs),
         listener: None,
     });
@@ -321,6 +324,7 @@ fn spec(group: &str, name: &str) -> ProcessSpec {
         stopwaitsecs: 10,
         stopasgroup: false,
         killasgroup: false,
+        killmode: KillMode::ControlGroup,
         redirect_stderr: false,
         stdout: log.clone(),
         stderr: log,

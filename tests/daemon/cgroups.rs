@@ -84,7 +84,7 @@ fn what_a_program_leaves_behind_keeps_its_cgroup_for_that_long() {
         &ground,
         &format!(
             "[program:a]\ncommand=/bin/sh -c 'sleep 1000 & echo $! > left; wait'\n\
-             directory=%(here)s\nstartsecs=0\n[program:b]\n{SLEEP}"
+             directory=%(here)s\nstartsecs=0\nkillmode=process\n[program:b]\n{SLEEP}"
         ),
     );
     daemon.expect_log_times("entered RUNNING", 2);

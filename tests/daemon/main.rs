@@ -13,6 +13,7 @@ mod journal;
 mod lifecycle;
 mod listeners;
 mod logs;
+mod orphans;
 mod reload;
 mod scale;
 mod service;

@@ -76,6 +76,22 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         upstream: false,
+        pattern: r"(?m)^TIME INFO (?:without cgroups, what programs leave behind|each program gets a cgroup)[^\n]*\n",
+        row: "C-212",
+        reason: "what programs leave behind is ended, and the daemon says how it knows of it",
+        scenario: "startup::life_in_the_foreground",
+        label: "log whole",
+    },
+    Rule {
+        upstream: false,
+        pattern: r"(?m)^TIME (?:INFO|WARN) \w+ left \d+ process(?:es)? behind[^\n]*\n",
+        row: "C-212",
+        reason: "what programs leave behind is told of",
+        scenario: "startup::life_in_the_background",
+        label: "log whole",
+    },
+    Rule {
+        upstream: false,
         pattern: r"(?m)^TIME INFO user \d+ \(pid [^\n]*\) called [^\n]*\n",
         row: "C-154",
         reason: "every call that changes something leaves a line that tells who did it",

@@ -22,7 +22,9 @@ pub struct Seen {
 /// All living descendants of a process.
 pub fn descendants(of: u32) -> Vec<Seen> {
     let mut by_parent: HashMap<i32, Vec<Seen>> = HashMap::new();
-    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+    // All of them first: who looks at each while a fork bomb goes on finds more and more.
+    let entries: Vec<_> = fs::read_dir("/proc").expect("/proc").flatten().collect();
+    for entry in entries {
         let name = entry.file_name();
         if let Some((parent, seen)) = name.to_str().and_then(|n| n.parse().ok()).and_then(look) {
             by_parent.entry(parent).or_default().push(seen);
@@ -77,7 +79,8 @@ pub fn signal(pid: i32, signal: Signal) {
 /// names its scratch directory there, so nothing else can match.
 pub fn kill_of_home(dir: &std::path::Path) {
     let home = format!("HOME={}", dir.display());
-    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+    let entries: Vec<_> = fs::read_dir("/proc").expect("/proc").flatten().collect();
+    for entry in entries {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };

@@ -94,6 +94,7 @@ fn placeholder(kind: Kind) -> &'static str {
         Kind::Signal => "signal",
         Kind::ExitCodes => "codes",
         Kind::Autorestart => "boolean|unexpected",
+        Kind::KillMode => "control-group|mixed|process",
         Kind::ChildLog => "log",
         Kind::FilePath | Kind::Path => "path",
         Kind::Directory => "directory",

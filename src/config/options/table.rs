@@ -3,7 +3,8 @@
 use super::Default::{Required, Unset, Value};
 use super::Kind::{
     Address, Autorestart, Bool, Bytes, ChildLog, Command, Directory, Environment, ExitCodes,
-    FilePath, Int, Level, List, Octal, Owner, Path, Patterns, Signal, Socket, Text, Url, User,
+    FilePath, Int, KillMode, Level, List, Octal, Owner, Path, Patterns, Signal, Socket, Text, Url,
+    User,
 };
 use super::SectionKind::{
     CtlPlugin, EventListener, FcgiProgram, Group, Include, InetHttpServer, Program, RpcInterface,
@@ -163,6 +164,8 @@ pub static OPTIONS: &[OptionDef] = &[
         "Send the stop signal to the whole process group. Implies killasgroup."),
     entry(PROGRAMS, "killasgroup", Bool, Unset("stopasgroup"), SHARED, "false",
         "Kill the whole process group."),
+    entry(PROGRAMS, "killmode", KillMode, Value("control-group"), SHARED, "control-group",
+        "What is ended with the program: control-group, mixed or process. When its main process is gone, control-group sends SIGTERM to what it left behind in its control group, and SIGKILL after stopwaitsecs or 5 seconds, whichever is less; mixed sends SIGKILL at once; process leaves it alone, as Supervisor 4 does. Until it is gone the program has not stopped, and is not started again. Without a control group of its own its process group counts, and descendants that were seen when it was told to stop.").since("5.0"),
     entry(PROGRAMS, "user", User, Unset("that of supervisord"), SHARED, "nobody",
         "The user that runs the program. Needs a supervisord that runs as root."),
     entry(PROGRAMS, "redirect_stderr", Bool, Value("false"), SHARED, "false",

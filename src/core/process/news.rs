@@ -37,6 +37,8 @@ impl Process {
     /// Its child was made.
     pub fn spawned(&mut self, pid: i32, turn: &mut Turn) {
         self.pid = pid;
+        self.left = 0;
+        self.unseen = false;
         // A spawn may take long, and is no time that the program was up.
         self.started = Some((turn.now.mono, turn.now.wall));
         let text = format!("spawned: '{}' with pid {pid}", self.spec.name.process);
@@ -56,7 +58,9 @@ impl Process {
         let next = if self.state == Stopping { Stopped } else { Backoff };
         let line = self.line(Level::Info, format!("spawnerr: {error}")).of(Kind::SpawnError);
         turn.say(line.state(next).with(Field::Error, error));
-        if self.state == Stopping {
+        if self.state == Stopping && self.may_have_left() {
+            self.begin_sweep(0, turn);
+        } else if self.state == Stopping {
             self.come_to_rest(generation, turn);
         } else {
             self.back_off(turn);
@@ -66,6 +70,7 @@ impl Process {
     /// Its child ended.
     pub fn exited(&mut self, status: ExitStatus, generation: &mut Generation, turn: &mut Turn) {
         turn.act(Action::Ended { key: self.key, generation: self.generation });
+        self.main_process_ended();
         self.deadline = None;
         self.stopped = Some(turn.now.wall);
         self.ended = Some(status);
@@ -79,7 +84,11 @@ impl Process {
             let level = if listed { Level::Info } else { Level::Warn };
             let line = self.line(level, format!("stopped: {name} ({status})"));
             turn.say(line.of(Kind::ProcessStopped).state(Stopped).ended(status));
-            self.come_to_rest(generation, turn);
+            if self.state == Stopping && self.may_have_left() {
+                self.begin_sweep(self.pid, turn);
+            } else {
+                self.come_to_rest(generation, turn);
+            }
         } else if self.state == Starting && lived < secs(self.spec.startsecs) {
             // The code stays unknown, as upstream has it (C-308).
             self.exit_signal = status.signal();
@@ -107,6 +116,7 @@ impl Process {
                 self.restart_after_exit(lived, listed, generation, turn);
             }
         }
+        self.report_leftovers(turn);
     }
 
     /// Carries out what is due.
@@ -116,6 +126,7 @@ impl Process {
         }
         self.deadline = None;
         match self.state {
+            _ if self.sweep.is_some() => self.escalate(generation, turn),
             Starting => self.succeed(turn),
             Backoff | Exited if turn.accepting => self.respawn(generation, turn),
             Stopping if self.pid != 0 => self.kill(turn),

@@ -36,6 +36,10 @@ impl Process {
         self.spawn_error = "".into();
         self.started = Some((turn.now.mono, turn.now.wall));
         self.change_state(Starting, turn);
+        self.make_child(turn);
+    }
+
+    pub(super) fn make_child(&self, turn: &mut Turn) {
         turn.act(Action::Spawn {
             key: self.key,
             generation: self.generation,
@@ -100,10 +104,10 @@ impl Process {
 
     pub(super) fn begin_stop(&mut self, turn: &mut Turn) {
         self.change_state(Stopping, turn);
-        if self.pid == 0 {
-            self.deadline = None; // its spawn is under way: the signal follows the pid
-        } else {
+        if self.pid != 0 {
             self.send_stop(turn);
+        } else if self.sweep.is_none() {
+            self.deadline = None; // its spawn is under way: the signal follows the pid
         }
     }
 
@@ -154,13 +158,15 @@ impl Process {
         });
     }
 
-    /// It stopped as asked; a start that was asked for meanwhile follows (C-181, C-191, C-425).
+    /// It stopped as asked, and nothing of it is left; a start that was asked for meanwhile follows
+    /// (C-181, C-191, C-425).
     pub(super) fn come_to_rest(&mut self, generation: &mut Generation, turn: &mut Turn) {
         self.backoff = 0;
         self.quick_runs = 0;
         self.deadline = None;
         self.stopped = Some(turn.now.wall);
         self.pid_gone_into(Stopped, turn);
+        self.sweep = None;
         if self.start_queued && turn.accepting {
             self.spawn(generation, turn);
         }
@@ -193,7 +199,7 @@ impl Process {
             name: self.spec.name.clone(),
             from,
             to,
-            pid: self.pid,
+            pid: self.sweep.as_ref().map_or(self.pid, |sweep| sweep.pid),
             tries: self.backoff,
             expected: to == Exited && self.spawn_error.is_empty(),
             ended: self.ended,

@@ -170,6 +170,7 @@ impl World {
         self.signals.clear();
         self.spawned.clear();
         self.delivered.clear();
+        self.sweeps.clear();
         self.others.clear();
     }
 }

@@ -7,7 +7,8 @@ use crate::model::event_type::EventType;
 use crate::model::name::{ProcessName, Target};
 use crate::model::signal::Signal;
 use crate::model::spec::{
-    Autorestart, EventLength, GroupSpec, ListenerPool, LogFile, LogSpec, ProcessKind, ProcessSpec,
+    Autorestart, EventLength, GroupSpec, KillMode, ListenerPool, LogFile, LogSpec, ProcessKind,
+    ProcessSpec,
 };
 
 fn no_log() -> LogSpec {
@@ -48,6 +49,7 @@ pub fn process(name: &str, edit: impl FnOnce(&mut ProcessSpec)) -> Arc<ProcessSp
         stopwaitsecs: 10,
         stopasgroup: false,
         killasgroup: false,
+        killmode: KillMode::ControlGroup,
         redirect_stderr: false,
         stdout: no_log(),
         stderr: no_log(),

@@ -24,6 +24,12 @@ pub struct Program {
     pub signal_error: Option<&'static str>,
     /// How long it takes after the end of a child until all that it wrote is heard.
     pub heard_in: Duration,
+    /// How many processes it leaves behind when it ends.
+    pub leaves: u32,
+    /// How long they take to end after SIGTERM; none ignores it.
+    pub left_end_in: Option<Duration>,
+    /// Whether SIGKILL ends them.
+    pub left_killable: bool,
 }
 
 impl Default for Program {
@@ -38,6 +44,9 @@ impl Default for Program {
             killable: true,
             signal_error: None,
             heard_in: Duration::ZERO,
+            leaves: 0,
+            left_end_in: Some(Duration::ZERO),
+            left_killable: true,
         }
     }
 }
@@ -57,6 +66,11 @@ impl Program {
     /// One that ignores its stop signal.
     pub fn stubborn() -> Self {
         Self { stops_in: None, ..Self::default() }
+    }
+
+    /// One that leaves so many processes behind, which end as soon as they are told to.
+    pub fn leaving(count: u32) -> Self {
+        Self { leaves: count, ..Self::default() }
     }
 
     /// One that takes so many milliseconds to be spawned.

@@ -27,7 +27,8 @@ const LEGAL: [(ProcessState, &[ProcessState]); 8] = [
     (Stopping, &[Stopped, Unknown]),
     // Unlike upstream (C-428): quick failures count, and a restart that was put off can be stopped.
     (Exited, &[Starting, Backoff, Stopped]),
-    (Fatal, &[Starting]),
+    // Unlike upstream: what it left behind can be stopped.
+    (Fatal, &[Starting, Stopped]),
     // Unlike upstream: reaped after all.
     (Unknown, &[Stopped]),
 ];
@@ -130,11 +131,18 @@ impl Watch {
         }
     }
 
-    pub fn exited(&mut self, core: &Supervisor, children: &BTreeMap<i32, Child>) {
+    pub fn exited(
+        &mut self,
+        core: &Supervisor,
+        children: &BTreeMap<i32, Child>,
+        left: &BTreeMap<ProcKey, u32>,
+    ) {
         assert!(self.spawning.is_empty(), "the end while a spawn is under way");
         for process in core.processes().filter(|process| process.state() != Unknown) {
             assert!(process.state().is_stopped(), "{:?}", process.state());
             assert!(children.values().all(|child| child.key != process.key()), "a survivor");
+            let given_up = process.snapshot().left > 0;
+            assert!(given_up || !left.contains_key(&process.key()), "something is left behind");
         }
     }
 
@@ -163,13 +171,18 @@ impl Watch {
     fn goes_on(&self, process: &Process, core: &Supervisor) {
         let (state, child) = (process.state(), process.pid() != 0);
         let spawning = self.spawning.contains(&process.key());
-        assert_eq!(spawning, matches!(state, Starting | Stopping) && !child, "{state}");
+        let sweeping = process.is_sweeping();
+        assert!(!(spawning && sweeping), "a spawn beside what is being ended");
+        let between = (spawning || sweeping) && matches!(state, Starting | Stopping);
+        assert!(!spawning || between, "a spawn in {state}");
+        assert_eq!(between, matches!(state, Starting | Stopping) && !child, "{state}");
         let timed = match state {
+            _ if sweeping => true,
             Starting | Stopping => child,
             Backoff => core.state() == DaemonState::Running,
             _ => false,
         };
         assert!(!timed || process.deadline().is_some(), "stuck in {state}");
-        assert_eq!(child, matches!(state, Starting | Stopping | Running | Unknown) && !spawning);
+        assert_eq!(child, matches!(state, Starting | Stopping | Running | Unknown) && !between);
     }
 }

@@ -14,7 +14,7 @@ use crate::model::exit::ExitStatus;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
 use crate::model::signal::Signal;
-use crate::model::spec::{Autorestart, GroupSpec};
+use crate::model::spec::{Autorestart, GroupSpec, KillMode};
 use crate::model::state::ProcessState;
 
 const NAMES: [&str; 5] = ["g:a", "g:b", "h:a", "h:b", "solo"];
@@ -37,6 +37,7 @@ enum Step {
     Os(Signal),
     Program { name: usize, program: Program },
     Exit { name: usize, status: ExitStatus },
+    LeftEnd(usize),
     Stranger(i32),
     Wait(u64),
     HandOver,
@@ -59,9 +60,24 @@ fn behaviour() -> impl Strategy<Value = Program> {
         prop::option::weighted(0.3, status()),
         prop::bool::weighted(0.8),
         prop::option::weighted(0.05, Just("EPERM")),
+        (
+            prop_oneof![2 => Just(0), 1 => 1..4_u32],
+            prop::option::weighted(0.7, millis()),
+            prop::bool::weighted(0.8),
+        ),
     )
         .prop_map(
-            |(spawns_in, spawn_error, lives, stops_in, stops_with, killable, signal_error)| {
+            |(
+                spawns_in,
+                spawn_error,
+                lives,
+                stops_in,
+                stops_with,
+                killable,
+                signal_error,
+                left,
+            )| {
+                let (leaves, left_end_in, left_killable) = left;
                 Program {
                     spawns_in,
                     spawn_error,
@@ -71,6 +87,9 @@ fn behaviour() -> impl Strategy<Value = Program> {
                     killable,
                     signal_error,
                     heard_in: spawns_in,
+                    leaves,
+                    left_end_in,
+                    left_killable,
                 }
             },
         )
@@ -95,6 +114,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(Step::Os),
         8 => (0..NAMES.len(), behaviour()).prop_map(|(name, program)| Step::Program { name, program }),
         6 => (0..NAMES.len(), status()).prop_map(|(name, status)| Step::Exit { name, status }),
+        2 => (0..NAMES.len()).prop_map(Step::LeftEnd),
         1 => (5000..5005).prop_map(Step::Stranger),
         16 => prop_oneof![0..50_u64, 500..4000_u64, Just(1000), Just(20_000)].prop_map(Step::Wait),
         1 => Just(Step::HandOver),
@@ -114,6 +134,8 @@ fn configuration(seed: u8) -> Vec<Arc<GroupSpec>> {
             spec.stdout.events_enabled = bits % 2 == 1;
             spec.priority = bits % 5;
             spec.stopasgroup = bits % 2 == 0;
+            spec.killmode = [KillMode::ControlGroup, KillMode::Mixed, KillMode::Process]
+                [usize::try_from(bits / 7 % 3).unwrap()];
             spec.autorestart = [Autorestart::Never, Autorestart::Unexpected, Autorestart::Always]
                 [usize::try_from(bits / 5 % 3).unwrap()];
         })
@@ -181,6 +203,11 @@ fn take(world: &mut World, step: Step) {
                 world.exits(NAMES[name], status);
             }
         }
+        Step::LeftEnd(name) => {
+            if world.core.processes().any(|p| p.spec().name.to_string() == NAMES[name]) {
+                world.leftovers_end(NAMES[name]);
+            }
+        }
         Step::Stranger(pid) => world.give(Input::Exited { pid, status: ExitStatus::Code(0) }),
         Step::Wait(millis) => world.run_ms(millis),
         Step::HandOver => world.hand_over(),
@@ -216,6 +243,11 @@ proptest! {
         prop_assert_eq!(world.unanswered(), 0);
         for child in world.children.values() {
             prop_assert_eq!(world.state(&child.name.to_string()), ProcessState::Unknown);
+        }
+        for process in world.core.processes().filter(|p| p.state() != ProcessState::Unknown) {
+            let given_up = process.snapshot().left > 0;
+            let name = &process.spec().name;
+            prop_assert!(given_up || !world.left.contains_key(&process.key()), "{}", name);
         }
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod groups;
 mod handover;
 mod invariants;
+mod leftovers;
 mod listeners;
 mod log_lines;
 mod order;

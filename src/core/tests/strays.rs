@@ -1,6 +1,6 @@
 //! News that concerns nobody any more.
 
-use crate::core::action::{Action, Input};
+use crate::core::action::{Action, Input, Leftovers};
 use crate::core::key::ProcKey;
 use crate::core::request::{Request, Token};
 use crate::core::testing::build::plain;
@@ -106,6 +106,7 @@ fn a_client_whose_signal_was_not_reported_yet_is_answered_when_the_group_goes() 
     let process = core.processes().next().unwrap();
     let (key, pid) = (process.key(), process.pid());
     core.handle(Input::Exited { pid, status: ExitStatus::Code(0) }, now);
+    core.handle(Input::Swept { key, generation: 1, left: Leftovers::default() }, now);
     let answered = |actions: Vec<Action>| {
         let tokens = actions.into_iter().filter_map(|action| match action {
             Action::Reply { token, .. } => Some(token.0),

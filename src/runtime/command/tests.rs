@@ -11,7 +11,7 @@ use crate::model::exit::ExitStatus;
 use crate::model::fault::FaultKind;
 use crate::model::name::ProcessName;
 use crate::model::signal::Signal;
-use crate::model::spec::{Autorestart, LogFile, LogSpec, ProcessKind};
+use crate::model::spec::{Autorestart, KillMode, LogFile, LogSpec, ProcessKind};
 use crate::sys::reap;
 
 fn log() -> LogSpec {
@@ -47,6 +47,7 @@ fn spec(command: &str) -> ProcessSpec {
         stopwaitsecs: 10,
         stopasgroup: false,
         killasgroup: false,
+        killmode: KillMode::ControlGroup,
         redirect_stderr: false,
         stdout: log(),
         stderr: log(),

@@ -89,12 +89,15 @@ impl Tree {
         self.place.dir.join(file_name(name))
     }
 
-    /// Makes the cgroup of a program, or finds it there, and opens its directory.
+    /// Makes the cgroup of a program, or finds it there, and opens its directory. One that is empty
+    /// is made anew: from Linux 6.14 on, whatever is born in a cgroup that `cgroup.kill` was used on
+    /// is killed too, if the maker is in another one.
     ///
     /// # Errors
     /// What the kernel says: `EAGAIN` means that a limit of cgroups is reached.
     pub fn make(&self, name: &ProcessName) -> io::Result<OwnedFd> {
         let dir = self.dir_of(name);
+        remove(&dir, MAX_DEPTH);
         create(&dir)?;
         let flags = libc::O_DIRECTORY | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         fs::OpenOptions::new().read(true).custom_flags(flags).open(dir).map(OwnedFd::from)

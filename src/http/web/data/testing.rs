@@ -51,6 +51,7 @@ pub fn process(group: &str, name: &str) -> ProcessSnapshot {
         exit_signal: None,
         restarts: 0,
         spawn_error: "".into(),
+        left: 0,
         logs: Arc::new(LogPaths::default()),
         listener: None,
     }
