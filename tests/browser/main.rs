@@ -5,6 +5,7 @@ mod support;
 
 mod barriers;
 mod browser;
+mod live;
 mod looks;
 mod page;
 mod plain;

@@ -95,6 +95,21 @@ impl Browser {
         text.unwrap_or_else(|error| panic!("{selector}: {error}"))
     }
 
+    /// Types where the focus is. Keys without a letter are WebDriver's (`\u{e004}` is Tab).
+    ///
+    /// # Panics
+    /// When nothing takes them.
+    pub async fn keys(&self, keys: &str) {
+        let focused = self.tab.active_element().await.expect("something has the focus");
+        focused.send_keys(keys).await.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
+    }
+
+    /// Moves the pointer to where nothing is.
+    pub async fn look_away(&self) {
+        let there = json!({ "type": "mouseMoved", "x": 2, "y": 2 });
+        self.devtools("Input.dispatchMouseEvent", there).await;
+    }
+
     /// Whether the pages that are opened next may run scripts.
     pub async fn scripts(&self, allowed: bool) {
         let off = json!({ "value": !allowed });

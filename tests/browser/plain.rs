@@ -1,7 +1,10 @@
 //! The page without scripts: links and forms, as the Python Supervisor had them.
 
+use fantoccini::Locator;
+
 use crate::browser::Browser;
 use crate::site::{Site, sleeper};
+use crate::support::PATIENCE;
 
 const PROGRAMS: &str = "\
 [program:web]\ncommand=/bin/sleep 1000\nstartsecs=0\n\
@@ -20,9 +23,11 @@ async fn press(browser: &Browser, name: &str, action: &str) {
     browser.click(&format!("[data-name='{name}'] button[formaction$='action={action}']")).await;
 }
 
-/// What the page says after that.
-async fn message(browser: &Browser) -> String {
-    browser.text("#message.status_msg").await
+/// Waits until the page says this, which may come with the next page.
+async fn said(browser: &Browser, text: &str) {
+    let message = format!("//*[@id='message' and starts-with(text(), '{text}')]");
+    let found = browser.tab.wait().at_most(PATIENCE).for_element(Locator::XPath(&message)).await;
+    found.unwrap_or_else(|error| panic!("{text}: {error}"));
 }
 
 #[tokio::test]
@@ -35,26 +40,26 @@ async fn every_action_is_a_form() {
     shown(&browser, "web", "running").await;
     let first = site.daemon.pid_of("web");
     press(&browser, "web", "restart").await;
-    assert_eq!(message(&browser).await, "Process web restarted");
+    said(&browser, "Process web restarted").await;
     assert_ne!(site.daemon.pid_of("web"), first);
     press(&browser, "web", "stop").await;
     shown(&browser, "web", "stopped").await;
-    assert_eq!(message(&browser).await, "Process web stopped");
+    said(&browser, "Process web stopped").await;
     press(&browser, "web", "start").await;
     shown(&browser, "web", "running").await;
-    assert_eq!(message(&browser).await, "Process web started");
+    said(&browser, "Process web started").await;
     press(&browser, "web", "clearlog").await;
-    assert_eq!(message(&browser).await, "Log for web cleared");
+    said(&browser, "Log for web cleared").await;
     press(&browser, "sour", "start").await;
     shown(&browser, "sour", "fatal").await;
-    assert_eq!(message(&browser).await, "ERROR: Process sour: spawn error");
+    said(&browser, "ERROR: Process sour: spawn error").await;
     browser.click("[data-all=stop]").await;
     shown(&browser, "b:x1", "stopped").await;
-    assert!(message(&browser).await.starts_with("All stopped at "));
+    said(&browser, "All stopped at ").await;
     browser.click("[data-all=restart]").await;
     shown(&browser, "b:x1", "running").await;
     shown(&browser, "down", "running").await;
-    assert!(message(&browser).await.starts_with("All restarted at "));
+    said(&browser, "All restarted at ").await;
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 
@@ -71,12 +76,12 @@ async fn several_are_selected_and_acted_on() {
     shown(&browser, "b:x0", "stopped").await;
     shown(&browser, "b:x1", "stopped").await;
     shown(&browser, "web", "running").await;
-    assert_eq!(message(&browser).await, "2 of 2 stopped");
+    said(&browser, "2 of 2 stopped").await;
     browser.click("[data-name='web'] input[type=checkbox]").await;
     let signals = browser.find("#bulk select[name=signal]").await;
     signals.select_by_label("KILL").await.expect("a signal to choose");
     browser.click("#bulk button[formaction$='action=signal']").await;
-    assert_eq!(message(&browser).await, "1 of 1 signalled");
+    said(&browser, "1 of 1 signalled").await;
     site.daemon.expect_log("exited: web (terminated by SIGKILL; not expected)");
 }
 
@@ -150,9 +155,9 @@ async fn there_are_no_barriers_and_nothing_sticks_out() {
     ] {
         browser.scripts(false).await;
         browser.open(&site.url(path)).await;
+        browser.pictures(name).await;
         // axe-core is one itself.
         browser.scripts(true).await;
         browser.expect_no_barriers(name).await;
-        browser.pictures(name).await;
     }
 }

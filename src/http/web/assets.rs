@@ -17,6 +17,9 @@ use warp::reply::Response;
 use super::respond::{gzip, takes_gzip};
 use crate::http::page;
 
+/// The style sheet, which stands in every page: so it is painted with its first answer.
+pub const STYLE: &str = include_str!("assets/stylesheets/supervisor.css");
+
 /// A file: its path, what it is, and what is in it.
 type File = (&'static str, &'static str, &'static [u8]);
 
@@ -29,7 +32,7 @@ macro_rules! files {
 const FILES: &[File] = files! {
     "stylesheets/supervisor.css", "text/css;charset=utf-8";
     "images/icon.svg", "image/svg+xml";
-    "scripts/theme.js", "text/javascript;charset=utf-8";
+    "scripts/actions.js", "text/javascript;charset=utf-8";
     "scripts/app.js", "text/javascript;charset=utf-8";
     "scripts/ask.js", "text/javascript;charset=utf-8";
     "scripts/chart.js", "text/javascript;charset=utf-8";
@@ -40,6 +43,7 @@ const FILES: &[File] = files! {
     "scripts/log.js", "text/javascript;charset=utf-8";
     "scripts/overview.js", "text/javascript;charset=utf-8";
     "scripts/process.js", "text/javascript;charset=utf-8";
+    "scripts/state.js", "text/javascript;charset=utf-8";
 };
 
 /// A file as it is sent.

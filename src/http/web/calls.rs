@@ -7,7 +7,7 @@ use warp::http::header::CONTENT_TYPE;
 use super::acts::{self, Deed, Wish};
 use crate::api::{Api, Named};
 use crate::http::visitor::Visitor;
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultKind};
 
 /// What is asked for.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,10 +95,22 @@ impl Call {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = sent {
-                report.failed.push((name.clone(), acts::unexpected(&fault)));
+                report.failed.push((name.clone(), why(&fault)));
             }
         }
         report
+    }
+}
+
+/// What is wrong, for somebody who sees what it is about.
+fn why(fault: &Fault) -> String {
+    match fault.kind {
+        FaultKind::NotRunning => "not running".to_owned(),
+        FaultKind::BadName => "no such process".to_owned(),
+        FaultKind::BadSignal => "no such signal".to_owned(),
+        FaultKind::ShutdownState => "supervisord is shutting down".to_owned(),
+        FaultKind::Failed if !fault.detail.is_empty() => fault.detail.clone(),
+        _ => acts::problem(fault),
     }
 }
 
@@ -117,7 +129,7 @@ fn failed(why: &str) -> Report {
 fn all(outcome: Result<(), Fault>, message: &str) -> Report {
     match outcome {
         Ok(()) => told(message.to_owned()),
-        Err(fault) => failed(&acts::unexpected(&fault)),
+        Err(fault) => failed(&why(&fault)),
     }
 }
 
@@ -126,7 +138,7 @@ async fn several(api: &Api, deed: &Deed, names: &[String]) -> Report {
     let all = results.len();
     let failed: Vec<_> = results
         .into_iter()
-        .filter_map(|(name, outcome)| Some((name, acts::problem(&outcome.err()?))))
+        .filter_map(|(name, outcome)| Some((name, why(&outcome.err()?))))
         .collect();
     let done = all - failed.len();
     let what = if done == 1 && all == 1 { names.concat() } else { format!("{done} of {all}") };

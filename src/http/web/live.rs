@@ -70,8 +70,6 @@ struct News {
 struct Told {
     /// Whether it is all there is.
     whole: bool,
-    /// When, in milliseconds since the epoch.
-    at: u64,
     /// The state of the daemon.
     daemon: &'static str,
     processes: Vec<View>,
@@ -116,6 +114,7 @@ impl Live {
         };
         let (whole, news) = self.inner.look();
         let page = Page {
+            knows_time: false,
             whole: Some(whole),
             news,
             inner: Arc::clone(&self.inner),
@@ -162,7 +161,6 @@ impl Inner {
         let processes = snapshot.processes.values().map(|process| View::of(process, now));
         Told {
             whole: true,
-            at: millis(now.wall),
             daemon: snapshot.state.name(),
             processes: processes.collect(),
             gone: Vec::new(),
@@ -181,8 +179,7 @@ impl Inner {
                 DiffItem::Remove(name, _) => gone.push(name.to_string()),
             }
         }
-        let (at, daemon) = (millis(now.wall), new.state.name());
-        Told { whole: false, at, daemon, processes, gone }.json()
+        Told { whole: false, daemon: new.state.name(), processes, gone }.json()
     }
 
     /// Tells changes for as long as somebody looks.
@@ -217,6 +214,9 @@ impl Inner {
 /// One page that is open.
 struct Page {
     inner: Arc<Inner>,
+    /// Whether it was told what time it is here: what is told of all processes may have been
+    /// written a while ago.
+    knows_time: bool,
     /// What it does not know yet.
     whole: Option<Arc<str>>,
     news: broadcast::Receiver<Arc<str>>,
@@ -229,6 +229,9 @@ struct Page {
 impl Page {
     /// The next event; none at the end.
     async fn next(&mut self) -> Option<String> {
+        if !std::mem::replace(&mut self.knows_time, true) {
+            return Some(self.time());
+        }
         if let Some(whole) = self.whole.take() {
             return Some(event("state", &whole));
         }
@@ -246,8 +249,13 @@ impl Page {
             },
             json = next(&mut self.meter) => Some(event("use", &json)),
             json = next(&mut self.lines) => Some(event("lines", &json)),
-            () = sleep(SILENCE) => Some("event: still\ndata: 0\n\n".to_owned()),
+            () = sleep(SILENCE) => Some(self.time()),
         }
+    }
+
+    /// What time it is, in milliseconds since the epoch: the clock of the page may be another one.
+    fn time(&self) -> String {
+        event("time", &millis(self.inner.api.now().wall).to_string())
     }
 }
 

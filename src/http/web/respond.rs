@@ -1,9 +1,16 @@
 //! Answers for browsers: headers that say what a page may do, and compression.
 
 use std::io::Write;
+use std::sync::LazyLock;
 
+use askama::Template;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 use warp::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     LOCATION, REFERRER_POLICY, VARY,
@@ -11,12 +18,24 @@ use warp::http::header::{
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::Response;
 
+use super::assets;
+use super::request::Request;
 use crate::http::page;
 
-/// What our pages may do: nothing inline, nothing from elsewhere, and nobody frames them.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// What our pages may do: nothing inline but the one style sheet that is known by its hash, nothing
+/// from elsewhere, and nobody frames them.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let style = BASE64_STANDARD.encode(Sha256::digest(assets::STYLE));
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'sha256-{style}'; img-src 'self'; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    // It consists of what a header can carry; without it a page could do nothing at all.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
 
+/// The longest message that a page shows, in characters.
+pub const MAX_MESSAGE: usize = 2000;
 /// An answer of fewer bytes fits into a packet as it is.
 const SMALL: usize = 1400;
 
@@ -44,33 +63,61 @@ pub fn gzip(bytes: &[u8], level: Compression) -> Option<Vec<u8>> {
 
 /// A page. It is nobody's but the visitor's, and different a moment later.
 #[must_use]
-pub fn html(status: StatusCode, body: String, request: &HeaderMap) -> Response {
-    let packed = (body.len() > SMALL && takes_gzip(request))
-        .then(|| gzip(body.as_bytes(), Compression::fast()))
-        .flatten();
-    let mut response = match packed {
-        Some(packed) => {
-            let mut response = Response::new(packed.into());
-            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            response
-        }
-        None => Response::new(body.into()),
+pub fn show(status: StatusCode, page: &impl Template, request: &Request) -> Response {
+    let Ok(text) = page.render() else {
+        return page::plain_error(StatusCode::INTERNAL_SERVER_ERROR);
     };
+    let mut response = packed(text, "text/html;charset=utf-8", request);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    let mut set = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
-    set(CONTENT_TYPE, "text/html;charset=utf-8");
-    set(CACHE_CONTROL, "no-store");
-    set(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY.clone());
     // Not less: with `no-referrer` a browser says of our own forms that they come from nowhere.
-    set(REFERRER_POLICY, "same-origin");
-    set(VARY, "Accept-Encoding");
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
-/// Sends a browser that posted something to another page of ours.
+/// Data for our scripts.
 #[must_use]
-pub fn see(path: &str) -> Response {
+pub fn json(data: &impl Serialize, request: &Request) -> Response {
+    // Values of ours always have a JSON.
+    packed(serde_json::to_string(data).unwrap_or_default(), "application/json", request)
+}
+
+/// A text as it is at this moment, compressed where that is worth it.
+fn packed(text: String, kind: &'static str, request: &Request) -> Response {
+    let gzipped = (text.len() > SMALL && takes_gzip(&request.headers))
+        .then(|| gzip(text.as_bytes(), Compression::fast()))
+        .flatten();
+    let mut response = match gzipped {
+        Some(bytes) => {
+            let mut response = Response::new(bytes.into());
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        }
+        None => Response::new(text.into()),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    response
+}
+
+/// Back to the overview, with a message.
+#[must_use]
+pub fn told(message: &str) -> Response {
+    let message: String = message.chars().take(MAX_MESSAGE).collect();
+    see(&format!("/?message={}", utf8_percent_encode(&message, NON_ALPHANUMERIC)))
+}
+
+/// That nobody knows what is wanted.
+#[must_use]
+pub fn unknown() -> Response {
+    page::error(StatusCode::BAD_REQUEST, "Nobody knows what to do with this form")
+}
+
+/// Sends a browser that posted something to another page of ours.
+fn see(path: &str) -> Response {
     let mut response = page::plain_error(StatusCode::SEE_OTHER);
     match HeaderValue::from_str(path) {
         Ok(path) => drop(response.headers_mut().insert(LOCATION, path)),

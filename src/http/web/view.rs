@@ -103,8 +103,10 @@ fn is_problem(process: &ProcessSnapshot) -> bool {
 }
 
 fn cause(process: &ProcessSnapshot) -> String {
+    // Of an end upstream knows no signals: "Bad exit code -1".
+    let is_told = process.state != ProcessState::Exited && !process.spawn_error.is_empty();
     match (process.exit_signal, process.exit_code) {
-        _ if !process.spawn_error.is_empty() => process.spawn_error.as_ref().to_owned(),
+        _ if is_told => process.spawn_error.as_ref().to_owned(),
         (Some(signal), _) => format!("ended by {signal}"),
         (None, Some(code)) => format!("exit status {code}"),
         (None, None) => String::new(),
@@ -160,7 +162,12 @@ mod tests {
         assert_eq!(exited(Some(0), None, ""), (false, "exit status 0".to_owned()));
         assert_eq!(exited(Some(3), None, ""), (true, "exit status 3".to_owned()));
         assert_eq!(exited(Some(-1), Some(Signal::KILL), ""), (true, "ended by SIGKILL".to_owned()));
-        assert_eq!(exited(Some(3), None, "Bad exit code 3"), (true, "Bad exit code 3".to_owned()));
+        let segv = exited(Some(-1), Some(Signal(11)), "Bad exit code -1");
+        assert_eq!(segv, (true, "ended by SIGSEGV".to_owned()));
+        assert_eq!(exited(Some(3), None, "Bad exit code 3"), (true, "exit status 3".to_owned()));
+        let mut fatal = at(ProcessState::Fatal);
+        (fatal.exit_signal, fatal.spawn_error) = (Some(Signal::KILL), "can't find command".into());
+        assert_eq!(View::of(&fatal, Now::default()).cause, "can't find command");
         for state in ProcessState::ALL {
             use ProcessState::{Backoff, Fatal, Unknown};
             let problem = View::of(&at(state), Now::default()).problem;

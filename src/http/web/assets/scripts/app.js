@@ -21,9 +21,11 @@ function theme() {
   };
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* for this page alone */ }
+    // The server puts it into the next page, so that none is painted in other colours first.
+    document.cookie = `supervisor_theme=${root.dataset.theme}; Path=/; SameSite=Strict; Max-Age=31536000`;
     show();
   });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
   button.hidden = false;
   show();
 }

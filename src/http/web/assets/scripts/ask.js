@@ -5,8 +5,19 @@ import { $, h } from "./dom.js";
 const token = () => $("meta[name=csrf]").content;
 export const mayAct = () => "mayAct" in document.body.dataset;
 
-/** Asks the daemon, and tells what became of it. */
-export async function ask(call) {
+// Starts that somebody asked for here: what becomes of them is told when it is known.
+const PATIENCE = 120000;
+const hoped = new Map();
+
+/** Asks the daemon, and tells what became of it. `whom` are the names of the processes that it is about. */
+export async function ask(call, whom = call.names ?? []) {
+  const starts = /^(re)?start/.test(call.action);
+  if (starts) for (const name of whom) hoped.set(name, Date.now() + PATIENCE);
+  const fail = (text) => {
+    if (starts) for (const name of whom) hoped.delete(name);
+    tell(text, true);
+    return false;
+  };
   let report;
   try {
     const answer = await fetch("/act", {
@@ -14,20 +25,28 @@ export async function ask(call) {
       headers: { "Content-Type": "application/json", "X-CSRF-Token": token() },
       body: JSON.stringify(call),
     });
-    if (answer.status === 403 || answer.status === 401) {
-      tell("This page is out of date. Please load it again.", true);
-      return false;
-    }
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    if (answer.status === 401) return fail("Nothing was done: you are not logged in any more.");
+    if (answer.status === 403) return fail("Nothing was done: this page is out of date. Please load it again.");
+    if (answer.status === 503) return fail("Nothing was done: supervisord has too much to do. Please try again.");
+    if (!answer.ok) return fail(`Nothing was done: supervisord answered with status ${answer.status}.`);
     report = await answer.json();
-  } catch (error) {
-    tell(`supervisord could not be asked: ${error.message}`, true);
-    return false;
+  } catch {
+    return fail("supervisord cannot be reached.");
   }
   if (report.message) tell(report.message, false);
-  for (const [name, why] of report.failed.slice(0, 4)) tell(name ? `${name}: ${why}` : why, true);
-  if (report.failed.length > 4) tell(`and ${report.failed.length - 4} more failed`, true);
+  for (const [name] of report.failed) hoped.delete(name);
+  for (const [name, why] of report.failed.slice(0, 3)) tell(name ? `${name}: ${why}` : why, true);
+  if (report.failed.length > 3) tell(`and ${report.failed.length - 3} more failed`, true);
   return report.failed.length === 0;
+}
+
+/** A process is in another state: tells of a start that was asked for here and failed. */
+export function came(p) {
+  const until = hoped.get(p.name);
+  if (until === undefined) return;
+  const failed = p.state === "fatal" || (p.state === "exited" && p.problem);
+  if (failed && Date.now() < until) tell(`${p.name} could not be started: ${p.state === "fatal" ? p.text : p.cause}`, true);
+  if (failed || p.state === "running" || Date.now() >= until) hoped.delete(p.name);
 }
 
 /** Says something, for a while. */

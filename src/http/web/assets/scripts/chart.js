@@ -5,14 +5,22 @@ import { s } from "./dom.js";
 const MOST = 300000;
 const LEAST = 30000;
 
-/** A line of [time, value] over the last minutes, `width` by `height`; `least` is the least top. */
-export function draw(svg, samples, width, height, least) {
-  const end = samples.length ? samples[samples.length - 1][0] : 0;
-  const shown = samples.filter(([at, value]) => value !== null && at > end - MOST);
+/** Samples of long ago are forgotten. */
+export function forget(samples, now) {
+  while (samples.length && samples[0][0] < now - MOST) samples.shift();
+}
+
+/** What was measured from `now - 5 minutes` on, as [time, value], in `width` by `height`; `least` is the least top.
+ *  Gives the time that is shown, and the highest value. */
+export function draw(svg, samples, now, width, height, least) {
+  const shown = samples.filter(([at, value]) => value !== null && at > now - MOST);
+  // It is told when it changes: until now it is as it was.
+  if (shown.length) shown.push([Math.max(now, shown.at(-1)[0]), shown.at(-1)[1]]);
   // What is known fills the chart.
-  const SPAN = Math.max(LEAST, end - (shown.length ? shown[0][0] : end));
-  const top = Math.max(least, ...shown.map(([, value]) => value)) * 1.1;
-  const x = (at) => (width * (1 - (end - at) / SPAN)).toFixed(1);
+  const span = Math.max(LEAST, now - (shown.length ? shown[0][0] : now));
+  const highest = Math.max(0, ...shown.map(([, value]) => value));
+  const top = Math.max(least, highest) * 1.1;
+  const x = (at) => (width * (1 - (now - at) / span)).toFixed(1);
   const y = (value) => (height - 1 - (height - 2) * (value / top)).toFixed(1);
   const line = shown.map(([at, value]) => `${x(at)},${y(value)}`).join(" L");
   let [area, path] = svg.children;
@@ -24,6 +32,7 @@ export function draw(svg, samples, width, height, least) {
   path.setAttribute("d", shown.length > 1 ? `M${line}` : "");
   const first = shown.length ? x(shown[0][0]) : 0;
   area.setAttribute("d", shown.length > 1 ? `M${first},${height} L${line} L${width},${height}Z` : "");
+  return { span, highest };
 }
 
 /** An empty chart. */

@@ -23,6 +23,11 @@ export function s(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** A name, which may go on in the next line after its punctuation. */
+export function breakable(name) {
+  return name.split(/(?<=[-_.:/=])/).flatMap((piece, at) => (at ? [h("wbr"), piece] : [piece]));
+}
+
 /** Changes a text only when it is another one. */
 export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;

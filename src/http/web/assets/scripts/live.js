@@ -1,9 +1,15 @@
 // The connection to the daemon: what happens there, as it happens.
 
-import { $, put } from "./dom.js";
+import { $, h, put } from "./dom.js";
 
 // The server says something every ten seconds.
 const SILENCE = 25000;
+
+// How far our clock is ahead of the server's.
+let skew = 0;
+
+/** The time at the server, in milliseconds since the epoch. */
+export const now = () => Date.now() - skew;
 
 /** Listens. `handlers` has a function for each kind of event, and `link(isUp)`. */
 export function listen(handlers) {
@@ -11,20 +17,29 @@ export function listen(handlers) {
   let timer = 0;
   let wait = 500;
 
-  const show = (up) => {
+  const show = (state, text) => {
     const link = $("#link");
-    link.dataset.link = up ? "on" : "off";
-    put(link, up ? "live" : "offline – trying again");
-    document.documentElement.classList.toggle("offline", !up);
-    handlers.link?.(up);
+    link.dataset.link = state;
+    put(link, text);
+    document.documentElement.classList.toggle("offline", state !== "on");
+    handlers.link?.(state === "on");
   };
   const again = () => {
     clearTimeout(timer);
     source?.close();
     source = null;
-    show(false);
+    show("off", "offline – trying again");
     timer = setTimeout(open, wait);
     wait = Math.min(wait * 2, 5000);
+    loggedOut().then((is) => { if (is) end(); });
+  };
+  const end = () => {
+    clearTimeout(timer);
+    source?.close();
+    source = null;
+    show("out", "logged out");
+    $("main").prepend(h("p", { class: "status_msg bad", role: "alert" },
+      "You are not logged in any more, and what is shown here is old. ", h("a", { href: "/" }, "Log in again")));
   };
   const alive = () => {
     clearTimeout(timer);
@@ -35,12 +50,12 @@ export function listen(handlers) {
     source = new EventSource("/live");
     timer = setTimeout(again, SILENCE);
     source.addEventListener("error", again);
-    source.addEventListener("still", alive);
+    source.addEventListener("time", (event) => { alive(); skew = Date.now() - Number(event.data); });
     for (const kind of ["state", "use", "lines"]) {
       source.addEventListener(kind, (event) => {
         alive();
         const data = JSON.parse(event.data);
-        if (kind === "state" && data.whole) show(true);
+        if (kind === "state" && data.whole) show("on", "live");
         handlers[kind]?.(data);
       });
     }
@@ -57,4 +72,13 @@ export function daemon(state) {
   const element = $(".daemonstate");
   element.dataset.daemon = state;
   put(element, state);
+}
+
+/** Whether the daemon is there and does not know us any more. */
+async function loggedOut() {
+  try {
+    return (await fetch("/data/use")).status === 401;
+  } catch {
+    return false;
+  }
 }

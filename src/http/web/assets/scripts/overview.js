@@ -1,49 +1,20 @@
 // The overview: every process as it is now.
 
-import { $, $$, h, put } from "./dom.js";
-import { chart, draw } from "./chart.js";
-import { ask, mayAct, sure, tell } from "./ask.js";
-import { daemon, listen } from "./live.js";
-import { exactly, moment, percent, size, uptime } from "./format.js";
+import { $, $$, breakable, h, put } from "./dom.js";
+import { chart, draw, forget as forgetOld } from "./chart.js";
+import { buttons, menu, signals } from "./actions.js";
+import { ask, came, mayAct, sure, tell } from "./ask.js";
+import { daemon, listen, now } from "./live.js";
+import { exactly, percent, size } from "./format.js";
+import { describe, KINDS, pathOf, stateClass } from "./state.js";
 
-const SIGNALS = ["HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP"];
-const KINDS = {
-  problem: (p) => p.problem,
-  running: (p) => p.state === "running",
-  changing: (p) => ["starting", "stopping", "backoff"].includes(p.state),
-  down: (p) => ["stopped", "exited", "fatal", "unknown"].includes(p.state),
-};
 const COLLATE = new Intl.Collator(undefined, { numeric: true });
-const KEPT = 300000;
-
-/** What can be done to a process in this state. */
-export function offers(state) {
-  if (state === "running") return [["restart", "Restart"], ["stop", "Stop"]];
-  if (["stopped", "exited", "fatal"].includes(state)) return [["start", "Start"]];
-  if (["starting", "backoff"].includes(state)) return [["stop", "Stop"]];
-  return [];
-}
-
-/** The class of a state. */
-export const stateClass = (state) =>
-  state === "running" ? "statusrunning" : ["fatal", "backoff"].includes(state) ? "statuserror" : "statusnominal";
-
-/** What is said of a process beside its state. `skew` is how far our clock is ahead. */
-export function describe(p, skew) {
-  if (p.state === "running") return `pid ${p.pid}, uptime ${uptime(Date.now() - skew - p.started)}`;
-  if (["stopped", "exited"].includes(p.state) && p.stopped && p.started !== null) return `since ${moment(p.stopped)}`;
-  if (p.state === "starting" || p.state === "stopping") return p.pid ? `pid ${p.pid}` : "";
-  return p.text;
-}
-
-export const pathOf = (p) => `/process/${encodeURIComponent(p.group)}/${encodeURIComponent(p.process)}`;
 
 export function overview() {
   const rows = new Map();
   const groups = new Map();
   const selected = new Set();
   const folded = new Set();
-  let skew = 0;
   let words = [];
   let kind = "all";
   let sort = remembered("sort", "problems");
@@ -69,7 +40,7 @@ export function overview() {
     for (const entry of entries) {
       const row = rows.get(entry.target.dataset.name);
       if (!row) continue;
-      if (entry.isIntersecting) { seen.add(row); tick(row); charts(row); } else seen.delete(row);
+      if (entry.isIntersecting) { seen.add(row); tick(row); charts(row); past(row); } else seen.delete(row);
     }
   }, { rootMargin: "200px" });
 
@@ -84,6 +55,31 @@ export function overview() {
       column("state", "State"), column("desc", "Description"), column("name", "Name"),
       column("cpu live", "CPU"), column("mem live", "Memory"), column("lastline live", "Newest line"),
       column("action", "Action")));
+  }
+
+  // What was measured before this page was open, of the rows that are seen.
+  let lacking = [];
+  function past(row) {
+    if (row.known || !row.p.pid) return;
+    row.known = true;
+    if (lacking.push(row) === 1) setTimeout(fetchPast, 50);
+  }
+  async function fetchPast() {
+    const asked = lacking.splice(0, 40);
+    if (lacking.length) setTimeout(fetchPast, 50);
+    try {
+      const answer = await fetch(`/data/use?${asked.map((row) => `name=${encodeURIComponent(row.p.name)}`).join("&")}`);
+      if (!answer.ok) return;
+      for (const [name, samples] of Object.entries(await answer.json())) {
+        const row = rows.get(name);
+        if (!row?.p.pid) continue;
+        // Before what was told live meanwhile.
+        const before = samples.filter(([at]) => row.cpu.length === 0 || at < row.cpu[0][0]);
+        row.cpu.unshift(...before.map(([at, cpu]) => [at, cpu]));
+        row.mem.unshift(...before.map(([at, , kib]) => [at, kib]));
+        charts(row);
+      }
+    } catch { /* the charts begin now, then */ }
   }
 
   function make(p) {
@@ -106,18 +102,18 @@ export function overview() {
     row.memText = h("span", { class: "number" });
     row.cpuChart = chart("cpuline", 64, 20, `CPU of ${p.name} in the last minutes`);
     row.memChart = chart("memline", 64, 20, `Memory of ${p.name} in the last minutes`);
-    row.line = h("a", { href: pathOf(p) });
-    row.buttons = h("span", { class: "acts" });
+    row.line = h("a", { href: pathOf(p), hidden: true });
+    row.buttons = buttons(p.name);
     row.menu = h("button", {
       type: "button", class: "quiet more", "aria-label": `More for ${p.name}`, "aria-haspopup": "menu",
-      click: () => menu(row),
+      click: () => more(row.p, row.menu),
     }, "⋯");
     row.tr = h("tr", { role: "row", "data-name": p.name, "data-group": p.group },
       cell("pick", mayAct() ? row.box : null), cell("status", row.state),
       cell("desc", row.text, " ", row.more, " ", row.cause),
-      cell("name", h("a", { href: pathOf(p) }, p.name)),
+      cell("name", h("a", { href: pathOf(p) }, ...breakable(p.name))),
       cell("cpu live", row.cpuChart, row.cpuText), cell("mem live", row.memChart, row.memText),
-      cell("lastline live", row.line), cell("action", row.buttons, row.menu));
+      cell("lastline live", row.line), cell("action", mayAct() ? row.buttons.box : null, row.menu));
     return row;
   }
 
@@ -134,24 +130,18 @@ export function overview() {
     if (!p.pid) { row.use = [null, null]; row.cpu = []; row.mem = []; charts(row); }
     tick(row);
     if (before !== p.state) {
-      const offered = mayAct() ? offers(p.state) : [];
-      const had = document.activeElement?.closest(".acts") === row.buttons;
-      row.buttons.replaceChildren(...offered.map(([action, label]) => h("button", {
-        type: "button", "data-action": action, "aria-label": `${label} ${p.name}`,
-        click: () => ask({ action, names: [row.p.name] }),
-      }, label)));
-      if (had) (row.buttons.firstChild ?? row.menu).focus();
+      row.buttons.show(p.state);
       if (before && (p.problem || before === "fatal")) put(said, `${p.name} is ${p.state}${p.cause ? `: ${p.cause}` : ""}`);
     }
   }
 
-  function tick(row) { put(row.text, describe(row.p, skew)); }
+  function tick(row) { put(row.text, describe(row.p)); }
   function charts(row) {
     if (!seen.has(row)) return;
     put(row.cpuText, percent(row.use[0]));
     put(row.memText, size(row.use[1]));
-    draw(row.cpuChart, row.cpu, 64, 20, 5);
-    draw(row.memChart, row.mem, 64, 20, 1024);
+    draw(row.cpuChart, row.cpu, now(), 64, 20, 5);
+    draw(row.memChart, row.mem, now(), 64, 20, 1024);
   }
 
   function group(name) {
@@ -166,7 +156,7 @@ export function overview() {
     const act = (action, label) => h("button", {
       type: "button", "data-action": action, "aria-label": `${label} group ${name}`,
       click: async () => {
-        if (action === "start" || await sure(`${label} all of ${name}?`, label)) ask({ action, names: [`${name}:*`] });
+        if (action === "start" || await sure(`${label} all of ${name}?`, label)) ask({ action, names: [`${name}:*`] }, [...rows.values()].filter((row) => row.p.group === name).map((row) => row.p.name));
       },
     }, label);
     made.tr = h("tr", { role: "row", class: "group", "data-groupname": name },
@@ -276,44 +266,14 @@ export function overview() {
   function clear() { for (const row of rows.values()) pick(row, false); bulk(); }
   if (mayAct()) {
     const button = (action, label) => h("button", { type: "button", "data-action": action, click: () => act(action, label) }, label);
-    const signal = h("select", { "aria-label": "Signal" }, SIGNALS.map((name) => h("option", {}, name)));
+    const signal = signals();
     bar.append(barCount, button("start", "Start"), button("stop", "Stop"), button("restart", "Restart"), button("clearlog", "Clear Log"),
       signal, h("button", { type: "button", "data-action": "signal", click: () => act("signal", "Signal", signal.value) }, "Send signal"),
-      h("button", { type: "button", class: "quiet", click: clear }, "Clear selection"));
+      h("button", { type: "button", class: "quiet", "aria-label": "Clear the selection", click: clear }, "Clear"));
     $("main").append(bar);
   }
 
-  const pop = h("div", { id: "menu", class: "menu", popover: "auto", role: "menu" });
-  $("main").append(pop);
-  function menu(row) {
-    const name = row.p.name;
-    const path = encodeURIComponent(name);
-    const link = (text, href) => h("a", { role: "menuitem", href, target: "_blank", rel: "noopener" }, text);
-    const item = (text, run) => h("button", { type: "button", role: "menuitem", class: "quiet", click: () => { pop.hidePopover(); run(); } }, text);
-    pop.replaceChildren(
-      h("a", { role: "menuitem", href: pathOf(row.p) }, "Details"),
-      link("Tail -f Stdout", `/logtail/${path}`), link("Tail -f Stderr", `/logtail/${path}/stderr`),
-      ...(mayAct() ? [
-        item("Clear Log", () => ask({ action: "clearlog", names: [name] })),
-        ...["HUP", "USR1", "INT", "KILL"].map((signal) => item(`Send SIG${signal}`, async () => {
-          if (signal !== "KILL" || await sure(`Kill ${name}?`, "Kill")) ask({ action: "signal", names: [name], signal });
-        })),
-      ] : []));
-    pop.setAttribute("aria-label", `More for ${name}`);
-    pop.showPopover();
-    const at = row.menu.getBoundingClientRect();
-    const height = pop.offsetHeight;
-    pop.style.top = `${at.bottom + height + 8 > innerHeight ? Math.max(8, at.top - height - 4) : at.bottom + 4}px`;
-    pop.style.left = `${Math.max(8, at.right - pop.offsetWidth)}px`;
-    pop.firstChild.focus();
-  }
-  pop.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const items = [...pop.children];
-    items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
-  });
+  const more = menu($("main"));
 
   // Filter and sort.
   const filter = h("input", {
@@ -326,7 +286,6 @@ export function overview() {
     Object.entries(sorts).map(([value, text]) => h("option", { value, selected: value === sort }, text)));
   const tools = $("#tools");
   tools.append(filter, chooser);
-  tools.hidden = false;
   for (const item of $$("#counts li")) {
     const name = $("b", item).dataset.count;
     const button = h("button", {
@@ -345,7 +304,7 @@ export function overview() {
       event.preventDefault();
       const action = button.dataset.all;
       const label = action === "stop" ? "Stop All" : "Restart All";
-      if (await sure(`${label}: ${rows.size} processes?`, label)) ask({ action: `${action}all` });
+      if (await sure(`${label}: ${rows.size} processes?`, label)) ask({ action: `${action}all` }, [...rows.keys()]);
     });
   }
   $("#buttons a")?.remove();
@@ -356,7 +315,6 @@ export function overview() {
   listen({
     link(up) { if (!up) busy = false; },
     state(data) {
-      skew = Date.now() - data.at;
       daemon(data.daemon);
       if (data.whole) {
         const there = new Set(data.processes.map((p) => p.name));
@@ -369,6 +327,8 @@ export function overview() {
         if (!row) { row = make(p); rows.set(p.name, row); watch.observe(row.tr); moved = true; }
         const was = row.p.problem;
         update(row, p);
+        if (!data.whole) came(p);
+        if (p.pid && seen.has(row)) past(row);
         if (was !== p.problem || kind !== "all" || words.length > 0 || sort === "uptime" || sort === "restarts") dirty = true;
       }
       if (isFirst) { isFirst = false; table.replaceChildren(head(), body); }
@@ -389,7 +349,8 @@ export function overview() {
         if (!row.p.pid) continue;
         row.cpu.push([data.at, row.use[0]]);
         row.mem.push([data.at, row.use[1]]);
-        while (row.cpu.length && row.cpu[0][0] < data.at - KEPT) { row.cpu.shift(); row.mem.shift(); }
+        forgetOld(row.cpu, data.at);
+        forgetOld(row.mem, data.at);
       }
       for (const row of seen) charts(row);
       if (sort === "cpu" || sort === "memory") order();
@@ -399,6 +360,7 @@ export function overview() {
         const row = rows.get(name);
         if (!row) continue;
         put(row.line, line ? line[2] : "");
+        row.line.hidden = !line;
         row.line.className = line?.[0] === "stderr" ? "stderr" : "";
         row.line.title = line ? `${line[0]}, ${exactly(line[1])}\n${line[2]}` : "";
       }
@@ -417,6 +379,7 @@ export function overview() {
   }
 
   setInterval(() => { for (const row of seen) tick(row); }, 1000);
+  setInterval(() => { for (const row of seen) charts(row); }, 5000);
   body.addEventListener("pointerenter", () => { busy = true; });
   body.addEventListener("pointerleave", () => { busy = false; if (dirty) order(); });
 

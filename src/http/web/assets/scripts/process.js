@@ -1,18 +1,18 @@
 // One process: its state, what became of it, what it uses, and what it says.
 
 import { $, h, put } from "./dom.js";
-import { chart, draw } from "./chart.js";
-import { ask, mayAct, sure } from "./ask.js";
-import { daemon, listen } from "./live.js";
-import { describe, offers, stateClass } from "./overview.js";
+import { chart, draw, forget } from "./chart.js";
+import { buttons, send, signals } from "./actions.js";
+import { ask, came, mayAct } from "./ask.js";
+import { daemon, listen, now } from "./live.js";
 import { exactly, moment, percent, size } from "./format.js";
 import { follow } from "./log.js";
+import { describe, stateClass } from "./state.js";
 
 export function process() {
   const name = document.body.dataset.name;
   const query = encodeURIComponent(name);
   let p = null;
-  let skew = 0;
   let newest = 0;
   const cpu = [];
   const mem = [];
@@ -22,43 +22,38 @@ export function process() {
   $("#cpu figcaption").after(cpuChart);
   $("#mem figcaption").after(memChart);
 
+  const acts = buttons(name);
+  const chosen = signals();
+  const signal = h("span", { class: "buttons", hidden: true }, chosen,
+    h("button", { type: "button", "data-action": "signal", click: () => send(name, chosen.value) }, "Send signal"));
+  if (mayAct()) {
+    $("#acts").replaceChildren(acts.box,
+      h("button", { type: "button", "data-action": "clearlog", click: () => ask({ action: "clearlog", names: [name] }) }, "Clear Log"), signal);
+  }
+
   function show() {
     if (!p) return;
     const state = $("#state");
     put(state, p.state);
     state.className = `big ${stateClass(p.state)}`;
     state.closest("section").dataset.state = p.state;
-    put($("#text"), describe(p, skew));
+    put($("#text"), describe(p));
     $("#text").title = p.state === "running" ? exactly(p.started) : p.stopped ? exactly(p.stopped) : "";
     put($("#cause"), p.problem && p.cause !== p.text ? p.cause : "");
     put($("#restarts"), p.restarts ? `restarted ${p.restarts}×` : "");
-    const acts = $("#acts");
-    if (acts.dataset.state !== p.state) {
-      acts.dataset.state = p.state;
-      const had = acts.contains(document.activeElement);
-      acts.replaceChildren(...(mayAct() ? [...offers(p.state), ["clearlog", "Clear Log"]] : []).map(([action, label]) =>
-        h("button", { type: "button", "data-action": action, click: () => ask({ action, names: [name] }) }, label)));
-      if (mayAct() && p.pid) acts.append(signals());
-      if (had) acts.firstChild?.focus();
-    }
+    acts.show(p.state);
+    signal.hidden = !p.pid;
     const stdin = $("#stdin");
     if (stdin) stdin.hidden = !p.pid;
   }
-  function signals() {
-    const select = h("select", { "aria-label": "Signal" },
-      ["HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP"].map((signal) => h("option", {}, signal)));
-    return h("span", { class: "buttons" }, select, h("button", {
-      type: "button", "data-action": "signal",
-      click: async () => {
-        if (select.value !== "KILL" || await sure(`Kill ${name}?`, "Kill")) ask({ action: "signal", names: [name], signal: select.value });
-      },
-    }, "Send signal"));
-  }
   function plot() {
-    draw(cpuChart, cpu, 400, 72, 5);
-    draw(memChart, mem, 400, 72, 1024);
-    put($("#cpu output"), percent(p?.pid ? cpu.at(-1)?.[1] : null));
-    put($("#mem output"), size(p?.pid ? mem.at(-1)?.[1] : null));
+    plotOne($("#cpu"), cpuChart, cpu, 5, percent);
+    plotOne($("#mem"), memChart, mem, 1024, size);
+  }
+  function plotOne(figure, svg, samples, least, words) {
+    const { span, highest } = draw(svg, samples, now(), 400, 72, least);
+    put($("output", figure), words(p?.pid ? samples.at(-1)?.[1] : null));
+    put($(".soft", figure), samples.length > 1 ? `highest ${words(highest)} in ${span < 120000 ? `${Math.round(span / 1000)} s` : `${Math.round(span / 60000)} min`}` : "");
   }
 
   async function more(what) {
@@ -107,13 +102,13 @@ export function process() {
 
   listen({
     state(data) {
-      skew = Date.now() - data.at;
       daemon(data.daemon);
       const mine = data.processes.find((other) => other.name === name);
       if (mine) {
         const isNew = p === null;
         p = mine;
         show();
+        if (!data.whole) came(p);
         more(isNew ? "all" : "news");
       } else if (data.gone.includes(name) || data.whole) {
         put($("#state"), "gone");
@@ -126,11 +121,13 @@ export function process() {
       if (!load || !p?.pid) { if (!p?.pid) plot(); return; }
       cpu.push([data.at, load[0]]);
       mem.push([data.at, load[1]]);
-      while (cpu.length && cpu[0][0] < data.at - 300000) { cpu.shift(); mem.shift(); }
+      forget(cpu, data.at);
+      forget(mem, data.at);
       plot();
     },
   });
-  setInterval(() => { if (p) put($("#text"), describe(p, skew)); }, 1000);
+  setInterval(() => { if (p) put($("#text"), describe(p)); }, 1000);
+  setInterval(plot, 5000);
   setInterval(() => { if (p?.pid && document.visibilityState === "visible") more("news"); }, 10000);
 
   const logs = $("#logs");
