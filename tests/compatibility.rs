@@ -1,5 +1,6 @@
 //! Holds `docs/compatibility.md` to the tests: every row stands there once, every test it names
-//! exists and mentions the row, and every difference has a reason.
+//! exists and mentions the row, and every difference has a reason. The faults of
+//! `docs/architecture.md` have tests that exist, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -54,6 +55,23 @@ fn every_test_exists_and_mentions_its_row() {
         }
     }
     assert!(complaints.is_empty(), "docs/compatibility.md:\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn every_fault_has_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("the page");
+    let (_, section) = page.split_once("\n## Faults\n").expect("the section");
+    let section = section.split("\n## ").next().expect("its text");
+    let tests = tests();
+    let rows = || section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    assert!(rows().count() > 15, "few faults");
+    for row in rows() {
+        let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        let [_, _, held] = cells[..] else { panic!("not three cells: {row}") };
+        for name in held.split("<br>") {
+            assert!(tests.contains_key(name.trim_matches('`')), "there is no test {name}");
+        }
+    }
 }
 
 #[test]

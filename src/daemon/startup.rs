@@ -313,20 +313,17 @@ fn bind_bus(
 
 /// Writes the pid file, and holds it so that no second instance uses it (C-130).
 fn write_pid_file(path: &Path, log: &LogHandle) -> Result<Option<PidFile>, StartError> {
-    let file = match PidFile::create(path) {
-        Ok(file) => Some(file),
-        Err(error @ PidFileError::Held { .. }) => {
-            return Err(StartError::Running(error.to_string()));
-        }
-        Err(error) => {
-            log.record(Record::new(Level::Critical, error.to_string()));
-            None
-        }
-    };
+    let created = PidFile::create(path);
+    if let Err(error @ PidFileError::Held { .. }) = &created {
+        return Err(StartError::Running(error.to_string()));
+    }
+    if let Some(error) = created.as_ref().map_or_else(Some, PidFile::problem) {
+        log.record(Record::new(Level::Critical, error.to_string()));
+    }
     let text = format!("supervisord started with pid {}", std::process::id());
     let record = Record::new(Level::Info, text).of(Kind::DaemonStarted);
     log.record(record.with(Field::Pid, std::process::id()));
-    Ok(file)
+    Ok(created.ok())
 }
 
 /// The log is opened in the background; that it can be is found out here (C-120).

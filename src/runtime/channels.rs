@@ -91,9 +91,14 @@ pub struct OpenFiles {
 }
 
 fn open(plan: &ChannelPlan) -> Result<Option<File>, SpawnError> {
-    plan.open_file().map_err(|error| SpawnError::LogFile {
-        path: plan.file.clone().unwrap_or_default(),
-        errno: Errno(error.raw_os_error().unwrap_or(0)),
+    plan.open_file().map_err(|error| match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            SpawnError::TooManyFiles { process: Arc::clone(&plan.name.process) }
+        }
+        code => SpawnError::LogFile {
+            path: plan.file.clone().unwrap_or_default(),
+            errno: Errno(code.unwrap_or(0)),
+        },
     })
 }
 

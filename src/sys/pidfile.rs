@@ -41,6 +41,8 @@ pub struct PidFile {
     /// Some for a regular file: nothing else (`/dev/null`) is locked, or removed.
     identity: Option<(u64, u64)>,
     _file: Holder,
+    /// Why the pid does not stand in it.
+    problem: Option<PidFileError>,
 }
 
 /// The open file, with its lock or on a file system that has none.
@@ -52,12 +54,13 @@ enum Holder {
 
 impl PidFile {
     /// Opens and locks the file and writes this process's pid and a newline. A file that nobody
-    /// holds, left from another run, is taken over. Its mode is that of the mask (C-130).
+    /// holds, left from another run, is taken over. Its mode is that of the mask (C-130). One that
+    /// has no room for the pid is a lock all the same.
     ///
     /// Call it in the process that stays: after daemonizing.
     ///
     /// # Errors
-    /// Another daemon holds it, or it cannot be written.
+    /// Another daemon holds it, or it cannot be opened.
     pub fn create(path: &Path) -> Result<Self, PidFileError> {
         let unwritable = |source| PidFileError::Unwritable { path: path.to_owned(), source };
         loop {
@@ -71,34 +74,43 @@ impl PidFile {
                 .map_err(unwritable)?;
             let found = file.metadata().map_err(unwritable)?;
             if !found.is_file() {
-                write_pid(&file).map_err(unwritable)?;
+                let problem = write_pid(&file).map_err(unwritable).err();
                 return Ok(Self {
                     path: path.to_owned(),
                     identity: None,
                     _file: Holder::Open(file),
+                    problem,
                 });
             }
             let identity = (found.dev(), found.ino());
-            let holder = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            let (holder, written) = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(locked) => {
                     // The one that held it may have removed it meanwhile: then it is no lock.
                     if identity_of(path) != Some(identity) {
                         continue;
                     }
-                    write_pid(&locked).map_err(unwritable)?;
-                    Holder::Locked(locked)
+                    let written = write_pid(&locked);
+                    (Holder::Locked(locked), written)
                 }
                 Err((file, Errno::EWOULDBLOCK)) => {
                     return Err(PidFileError::Held { path: path.to_owned(), pid: read_pid(file) });
                 }
                 // A file system without locks.
                 Err((file, _)) => {
-                    write_pid(&file).map_err(unwritable)?;
-                    Holder::Open(file)
+                    let written = write_pid(&file);
+                    (Holder::Open(file), written)
                 }
             };
-            return Ok(Self { path: path.to_owned(), identity: Some(identity), _file: holder });
+            let problem = written.map_err(unwritable).err();
+            let (path, identity) = (path.to_owned(), Some(identity));
+            return Ok(Self { path, identity, _file: holder, problem });
         }
+    }
+
+    /// Why the pid does not stand in it; none when it does.
+    #[must_use]
+    pub fn problem(&self) -> Option<&PidFileError> {
+        self.problem.as_ref()
     }
 
     /// Removes the file, unless it is another's by now (C-131).

@@ -1,12 +1,11 @@
 //! What programs write, when files and disks do not play along.
 
 use std::fs;
-use std::process::Command;
 
 use nix::sys::signal::Signal;
 
 use crate::support::daemon::Daemon;
-use crate::support::require_root;
+use crate::support::disk::SmallDisk;
 use crate::support::scratch::Scratch;
 use crate::support::watch::{expect_in_file, wait_dir};
 
@@ -85,35 +84,11 @@ fn a_log_removed_by_hand_comes_back_when_reopened() {
     expect_in_file(&scratch.join("a.out"), "tick\n");
 }
 
-/// A small file system of its own, unmounted at the end.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &std::path::Path, size: &str) -> Self {
-        fs::create_dir_all(at).expect("a directory");
-        let options = format!("size={size}");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(at)
-            .status()
-            .expect("mount runs");
-        assert!(mount.success(), "cannot mount a tmpfs: this test needs root and CAP_SYS_ADMIN");
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_reported_once_and_the_program_goes_on() {
-    require_root();
     let scratch = Scratch::new();
     let disk = SmallDisk::mount(&scratch.join("disk"), "64k");
-    fs::write(disk.0.join("filler"), vec![0_u8; 48 * 1024]).expect("it fits");
+    fs::write(disk.join("filler"), vec![0_u8; 48 * 1024]).expect("it fits");
     let daemon = Daemon::start(
         &scratch,
         "[program:a]\ncommand=/bin/sh -c 'head -c 20000 /dev/zero; i=0; while :; do echo tick $i; echo $i > %(here)s/alive; i=$((i+1)); sleep 0.05; done'\n\
@@ -128,8 +103,8 @@ fn a_full_disk_is_reported_once_and_the_program_goes_on() {
         wait_dir(scratch.path(), crate::support::PATIENCE, || (seen() > from + 5).then_some(()));
     assert!(further.is_some(), "the program stands still");
     assert_eq!(daemon.log().matches("No space left on device").count(), 1, "{}", daemon.log());
-    fs::remove_file(disk.0.join("filler")).expect("it was there");
-    expect_in_file(&disk.0.join("a.out"), "tick");
+    fs::remove_file(disk.join("filler")).expect("it was there");
+    expect_in_file(&disk.join("a.out"), "tick");
     assert_eq!(daemon.pid_of("a"), pid);
     drop(daemon);
 }

@@ -8,6 +8,7 @@ mod background;
 mod cgroups;
 mod configuration;
 mod control;
+mod faults;
 mod fcgi;
 mod journal;
 mod lifecycle;

@@ -10,6 +10,7 @@
 pub mod cgroup;
 pub mod children;
 pub mod daemon;
+pub mod disk;
 pub mod http;
 pub mod journal;
 pub mod notify;

@@ -361,6 +361,26 @@ fn a_user_with_too_many_processes_is_told_so_and_cannot_become_another() {
 }
 
 #[test]
+fn a_system_that_has_no_memory_for_a_child_is_told_of() {
+    // C-200
+    let name = "a_system_that_has_no_memory_for_a_child_is_told_of";
+    if !is_root() || !alone(module_path!(), name) {
+        return;
+    }
+    // The kernel says so in a pid namespace, too, whose first process has ended.
+    // SAFETY: it changes nothing but where later children of this thread are.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
+    let first = spawn(&plan_of_true()).unwrap();
+    assert_eq!(reap::wait(first.pid), Ok(ExitStatus::Code(0)));
+    let before = open_fds();
+    assert_eq!(
+        spawn(&plan_of_true()).unwrap_err(),
+        SpawnFailure { stage: Stage::Fork, errno: Errno::ENOMEM }
+    );
+    assert_eq!((open_fds(), children()), (before, vec![]));
+}
+
+#[test]
 fn a_thousand_starts_leave_no_descriptor_and_no_zombie() {
     if !alone(module_path!(), "a_thousand_starts_leave_no_descriptor_and_no_zombie") {
         return;
