@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use hyper::body::{Body, Bytes};
 use tokio::time::timeout;
-use warp::Reply;
 use warp::http::header::{LOCATION, REFERRER_POLICY, SET_COOKIE};
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use warp::reply::Response;
@@ -67,7 +66,7 @@ where
 {
     let (head, body) = request.into_parts();
     match (&head.method, link(head.uri.path())) {
-        (&Method::GET | &Method::HEAD, Some(_)) => Outcome::Shown(polite(ask())),
+        (&Method::GET | &Method::HEAD, Some(_)) => Outcome::Shown(polite(page::log_in())),
         (&Method::POST, Some(link)) => log_in(sessions, secure, &head.headers, link),
         (&Method::POST, None) => {
             let Some(Present { visitor, .. }) = present else {
@@ -97,18 +96,6 @@ fn log_in(sessions: &Sessions, secure: bool, headers: &HeaderMap, link: &str) ->
     // Who logs in again leaves nothing open behind them.
     sessions.close(headers, secure);
     Outcome::In(home(&sessions.set_cookie(&cookie, secure)), grant)
-}
-
-/// The page with the button.
-fn ask() -> Response {
-    warp::reply::html(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>Supervisor</title></head>\n\
-         <body>\n<h1>Supervisor</h1>\n\
-         <form method=\"post\"><button>Log in</button></form>\n\
-         <p>The link is good once, and for a minute.</p>\n</body>\n</html>\n",
-    )
-    .into_response()
 }
 
 /// On to the page itself.

@@ -1,5 +1,10 @@
 //! The plain pages: errors (C-326), and the front page.
 
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest, Sha256};
 use warp::Reply;
 use warp::http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
@@ -10,17 +15,33 @@ use warp::reply::Response;
 
 use crate::config::settings::Access;
 
+const STYLE: &str = include_str!("card.css");
+
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let policy = format!(
+        "default-src 'none'; style-src {}; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'",
+        style_source(STYLE)
+    );
+    // It consists of what a header can carry; without it a page could do nothing at all.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// How a Content-Security-Policy names a style sheet that stands in a page.
+#[must_use]
+pub fn style_source(sheet: &str) -> String {
+    format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(sheet)))
+}
+
 /// What an answer says with a status that is an error; `message` is for people, in one line.
 #[must_use]
 pub fn error(status: StatusCode, message: &str) -> Response {
     let code = status.as_u16();
-    let body = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <title>Error response</title></head>\n<body>\n<h1>Error response</h1>\n\
-         <p>Error code {code}.\n<p>Message: {}.\n</body>\n</html>\n",
+    let text = format!(
+        "<h1>Error response</h1>\n<p>Error code {code}.\n<p>Message: {}.\n",
         escape(message)
     );
-    let mut response = warp::reply::html(body).into_response();
+    let mut response = card("Error response", &text);
     *response.status_mut() = status;
     response
 }
@@ -81,16 +102,37 @@ pub fn busy() -> Response {
 /// What somebody sees who opens the address in a browser. It tells nothing of what runs here.
 #[must_use]
 pub fn front() -> Response {
-    warp::reply::html(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>Supervisor</title></head>\n\
-         <body>\n<h1>Supervisor</h1>\n\
+    card(
+        "Supervisor",
+        "<h1>Supervisor</h1>\n\
          <p>Supervisor runs on this machine and takes care of its programs.</p>\n\
          <p>To see and control them here, use on that machine:</p>\n\
          <pre>sudo supervisorctl web</pre>\n\
-         <p>It prints a link that opens this page.</p>\n</body>\n</html>\n",
+         <p>It prints a link that opens this page.</p>\n",
     )
-    .into_response()
+}
+
+/// What somebody sees who opens a link that lets them in. Only the button uses it up.
+#[must_use]
+pub fn log_in() -> Response {
+    card(
+        "Supervisor",
+        "<h1>Supervisor</h1>\n<form method=\"post\"><button>Log in</button></form>\n\
+         <p>The link is good once, and for a minute.</p>\n",
+    )
+}
+
+/// A page that is nothing but this. Its style is the one thing that stands in it, known by its hash.
+fn card(title: &str, text: &str) -> Response {
+    let mut response = warp::reply::html(format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head>\n\
+         <body>\n<main>\n{text}</main>\n</body>\n</html>\n"
+    ))
+    .into_response();
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());
+    response
 }
 
 /// That the server is there (C-334).
@@ -132,6 +174,14 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_style_sheet_is_known_by_its_hash() {
+        let empty = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='";
+        assert_eq!(style_source(""), empty);
+        let policy = front().headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        assert!(policy.contains(&style_source(STYLE)), "{policy}");
+    }
 
     #[test]
     fn text_stays_text() {

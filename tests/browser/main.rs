@@ -6,6 +6,7 @@ mod support;
 mod barriers;
 mod browser;
 mod live;
+mod login;
 mod looks;
 mod page;
 mod plain;

@@ -7,22 +7,40 @@ use crate::support::daemon::{Daemon, HEAD};
 use crate::support::http::loopback;
 use crate::support::scratch::Scratch;
 
-/// A daemon with a web page that is open to everybody on this machine.
+/// A daemon with a web page.
 pub struct Site {
     /// The daemon.
     pub daemon: Daemon,
     scratch: Scratch,
+    server: String,
     programs: String,
     /// Where its page is.
     pub address: SocketAddr,
 }
 
 impl Site {
-    /// Starts it with these programs.
+    /// Starts it with these programs, and a page that is open to everybody on this machine.
     pub fn start(programs: &str) -> Self {
+        Self::with("none", programs)
+    }
+
+    /// Starts it with these programs, and a page that one has to log in to.
+    pub fn with_login(programs: &str) -> Self {
+        Self::with("login", programs)
+    }
+
+    fn with(auth: &str, programs: &str) -> Self {
         let (scratch, address) = (Scratch::new(), loopback());
-        let daemon = Daemon::start(&scratch, &format!("{}{programs}", server(address)));
-        Self { daemon, scratch, address, programs: programs.to_owned() }
+        let server = format!("[inet_http_server]\nport={address}\nauth={auth}\n");
+        let daemon = Daemon::start(&scratch, &format!("{server}{programs}"));
+        Self { daemon, scratch, server, programs: programs.to_owned(), address }
+    }
+
+    /// A new link that lets somebody in.
+    pub fn link(&self) -> String {
+        let output = self.daemon.ctl(&["web"]);
+        let link = output.stdout.lines().map(str::trim).find(|line| line.starts_with("http://"));
+        link.unwrap_or_else(|| panic!("no link: {output:?}")).to_owned()
     }
 
     /// The address of a path, with its slash.
@@ -39,23 +57,19 @@ impl Site {
 
     /// Writes the configuration anew, with other programs; nobody is told.
     pub fn rewrite(&mut self, programs: &str) {
-        let text = format!("{HEAD}{}{programs}", server(self.address));
+        let text = format!("{HEAD}{}{programs}", self.server);
         self.scratch.write("supervisord.conf", text);
         programs.clone_into(&mut self.programs);
     }
 
     /// Starts the daemon again, which has ended, on the same address.
     pub fn begin_again(self) -> Self {
-        let Self { daemon, scratch, programs, address } = self;
+        let Self { daemon, scratch, server, programs, address } = self;
         // What is left of it must not be taken for the next one.
         drop(daemon);
-        let daemon = Daemon::start(&scratch, &format!("{}{programs}", server(address)));
-        Self { daemon, scratch, programs, address }
+        let daemon = Daemon::start(&scratch, &format!("{server}{programs}"));
+        Self { daemon, scratch, server, programs, address }
     }
-}
-
-fn server(address: SocketAddr) -> String {
-    format!("[inet_http_server]\nport={address}\nauth=none\n")
 }
 
 /// A program that runs until it is stopped.

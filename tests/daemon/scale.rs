@@ -1,9 +1,12 @@
 //! Many programs, and none that does anything.
 
 use std::fs;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::support::daemon::Daemon;
+use crate::support::http::{Http, Target, loopback};
 use crate::support::scratch::Scratch;
 
 fn sleepers(count: usize) -> String {
@@ -54,6 +57,55 @@ fn an_idle_daemon_does_not_wake_up() {
     };
     let quiet = (0..4).map(|_| window()).min().expect("four of them");
     assert_eq!(quiet, 0);
+}
+
+#[test]
+fn ten_open_pages_of_a_hundred_programs_cost_less_than_a_fiftieth_of_a_processor() {
+    const PAGES: usize = 10;
+    let scratch = Scratch::new();
+    let address = loopback();
+    // One of them is not idle: its line and its load are news every second.
+    let config = format!(
+        "[inet_http_server]\nport={address}\nauth=none\n{}\
+         [program:talk]\ncommand=/bin/sh -c 'while sleep 1; do date; done'\nstartsecs=0\n",
+        sleepers(99)
+    );
+    let daemon = Daemon::start(&scratch, &config);
+    daemon.expect_log_times("entered RUNNING", 100);
+    let target = Target::Inet(address);
+    let news = Arc::new(AtomicUsize::new(0));
+    for _ in 0..PAGES {
+        let mut page = Http::connect(&target).expect("it listens");
+        page.send("GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it takes it");
+        assert_eq!(page.head().expect("it answers").expect("it does").status(), 200);
+        let mut ahead = Vec::new();
+        while !String::from_utf8_lossy(&ahead).contains("event: use") {
+            ahead.extend(page.chunk().expect("it goes on"));
+        }
+        let news = Arc::clone(&news);
+        // It ends with the daemon.
+        std::thread::spawn(move || {
+            while page.chunk().is_ok_and(|chunk| !chunk.is_empty()) {
+                news.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    // User and system time, in ticks of a hundredth of a second.
+    let used = || -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).expect("it runs");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name");
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        ticks.sum::<Result<u64, _>>().expect("numbers")
+    };
+    // A stretch of time is what is looked at here.
+    let (began, before) = (Instant::now(), used());
+    std::thread::sleep(Duration::from_secs(6));
+    let (spent, passed) = (used() - before, began.elapsed());
+    let share = f64::from(u32::try_from(spent).expect("few")) / passed.as_secs_f64();
+    eprintln!("{PAGES} open pages cost {share:.1} % of a processor");
+    assert!(share < 2.0, "{share} %");
+    let told = news.load(Ordering::Relaxed);
+    assert!(told >= 3 * PAGES, "each of them is told something all the time: {told}");
 }
 
 // C-125

@@ -4,13 +4,10 @@ use std::io::Write;
 use std::sync::LazyLock;
 
 use askama::Template;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use warp::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     LOCATION, REFERRER_POLICY, VARY,
@@ -25,9 +22,9 @@ use crate::http::page;
 /// What our pages may do: nothing inline but the one style sheet that is known by its hash, nothing
 /// from elsewhere, and nobody frames them.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let style = BASE64_STANDARD.encode(Sha256::digest(assets::STYLE));
+    let style = page::style_source(assets::STYLE);
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'sha256-{style}'; img-src 'self'; \
+        "default-src 'none'; script-src 'self'; style-src {style}; img-src 'self'; \
          connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     );
     // It consists of what a header can carry; without it a page could do nothing at all.

@@ -15,7 +15,6 @@ function theme() {
     return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   };
   const show = () => {
-    button.textContent = isDark() ? "Light" : "Dark";
     button.setAttribute("aria-label", isDark() ? "Light colours" : "Dark colours");
     button.title = button.getAttribute("aria-label");
   };
@@ -26,7 +25,6 @@ function theme() {
     show();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
-  button.hidden = false;
   show();
 }
 

@@ -53,7 +53,7 @@ export function process() {
   function plotOne(figure, svg, samples, least, words) {
     const { span, highest } = draw(svg, samples, now(), 400, 72, least);
     put($("output", figure), words(p?.pid ? samples.at(-1)?.[1] : null));
-    put($(".soft", figure), samples.length > 1 ? `highest ${words(highest)} in ${span < 120000 ? `${Math.round(span / 1000)} s` : `${Math.round(span / 60000)} min`}` : "");
+    put($(".soft", figure), !p?.pid ? "not running" : samples.length > 1 ? `highest ${words(highest)} in ${span < 120000 ? `${Math.round(span / 1000)} s` : `${Math.round(span / 60000)} min`}` : "");
   }
 
   async function more(what) {
