@@ -138,6 +138,14 @@ async fn the_page_is_light_and_is_whole_with_its_first_answer() {
         return all.reduce((sum, one) => sum + one.transferSize, 0);";
     let weight = browser.eval(weight, vec![]).await.as_u64().expect("a number");
     assert!((1000..60_000).contains(&weight), "{weight} bytes");
+    let awaited = "return performance.getEntriesByType('resource')
+        .filter(one => one.renderBlockingStatus == 'blocking').map(one => one.name)";
+    let none = serde_json::json!([]);
+    assert_eq!(
+        browser.eval(awaited, vec![]).await,
+        none,
+        "nothing is waited for before it is painted"
+    );
     let foreign = "return performance.getEntriesByType('resource')
         .filter(one => new URL(one.name).origin != location.origin).length";
     assert_eq!(browser.eval(foreign, vec![]).await, 0, "nothing is loaded from elsewhere");

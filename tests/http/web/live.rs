@@ -1,6 +1,6 @@
 //! What the scripts of the pages ask for, and what they are told.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{PROGRAMS, act, post, served, token};
 use crate::support::http::{Answer, Http, Target, ask, get};
@@ -101,6 +101,11 @@ fn a_page_is_told_everything_and_then_what_changes() {
     let head = http.head().expect("it answers").expect("it does");
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
     let mut ahead = String::new();
+    let since = Duration::from_millis(
+        event(&mut http, &mut ahead, "time").as_u64().expect("milliseconds since the epoch"),
+    );
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    assert!(now.abs_diff(since) < Duration::from_secs(60), "{since:?} and {now:?}");
     let whole = event(&mut http, &mut ahead, "state");
     assert_eq!(whole["whole"], true);
     assert_eq!(whole["daemon"], "RUNNING");
@@ -112,6 +117,12 @@ fn a_page_is_told_everything_and_then_what_changes() {
     assert_eq!(up["pid"], pid);
     let load = event(&mut http, &mut ahead, "use");
     assert!(load["of"]["up"][1].as_u64().is_some_and(|kib| kib > 0), "{load}");
+    // A page that is opened now gets what was measured already, of the processes it asks for.
+    let past = get(&target, "/data/use?name=up&name=nope&name=b:x0", "").body;
+    let past: serde_json::Value = serde_json::from_slice(&past).expect("JSON");
+    assert_eq!(past["up"][0][2], load["of"]["up"][1], "{past}");
+    assert_eq!(past["b:x0"], serde_json::json!([]), "it does not run");
+    assert!(past.get("nope").is_none(), "{past}");
 
     let began = Instant::now();
     nix::sys::signal::kill(
