@@ -82,8 +82,12 @@ impl Browser {
     /// # Panics
     /// When it cannot be clicked.
     pub async fn click(&self, selector: &str) {
-        let clicked = self.find(selector).await.click().await;
-        clicked.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        loop {
+            match self.find(selector).await.click().await {
+                Err(error) if error.is_stale_element_reference() => {} // a newer one is there
+                clicked => return clicked.unwrap_or_else(|error| panic!("{selector}: {error}")),
+            }
+        }
     }
 
     /// The text that is seen of what is at a CSS selector.
@@ -91,8 +95,12 @@ impl Browser {
     /// # Panics
     /// When there is none.
     pub async fn text(&self, selector: &str) -> String {
-        let text = self.find(selector).await.text().await;
-        text.unwrap_or_else(|error| panic!("{selector}: {error}"))
+        loop {
+            match self.find(selector).await.text().await {
+                Err(error) if error.is_stale_element_reference() => {} // a newer one is there
+                text => return text.unwrap_or_else(|error| panic!("{selector}: {error}")),
+            }
+        }
     }
 
     /// Types where the focus is. Keys without a letter are WebDriver's (`\u{e004}` is Tab).
