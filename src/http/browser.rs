@@ -3,14 +3,19 @@
 //! A browser adds headers that scripts cannot take away, so a request without any of them is not
 //! a browser's, and clients of any kind may use any name for this machine. A browser has to use a
 //! name that is ours: otherwise a site could make its own name lead here and read what it likes
-//! (DNS rebinding). And it must not send what another site's page made it send (`Origin`).
+//! (DNS rebinding). And it must not send what another site's page made it send (`Origin`, and
+//! `Sec-Fetch-Site`, which also tells of what a page loads as an image or a frame); only a link from
+//! elsewhere to one of our pages may be followed, for no GET changes anything.
 
 use std::fs;
 use std::net::IpAddr;
 
 use nix::unistd::gethostname;
-use warp::http::HeaderMap;
 use warp::http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, ORIGIN, REFERER, USER_AGENT};
+use warp::http::{HeaderMap, Method};
+
+/// What is wrong with a request that another site has made a browser send.
+const FOREIGN: &str = "another site asked for this";
 
 /// The longest file that is read for names of this machine, in bytes.
 const LONGEST: usize = 1024 * 1024;
@@ -98,7 +103,7 @@ pub fn is_browser(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// What is wrong, for a person.
-pub fn check(names: &Names, headers: &HeaderMap) -> Result<(), &'static str> {
+pub fn check(names: &Names, method: &Method, headers: &HeaderMap) -> Result<(), &'static str> {
     if !is_browser(headers) {
         return Ok(());
     }
@@ -114,10 +119,24 @@ pub fn check(names: &Names, headers: &HeaderMap) -> Result<(), &'static str> {
     for origin in headers.get_all(ORIGIN) {
         let ours = origin.to_str().is_ok_and(|origin| is_same_origin(origin, host));
         if !ours {
-            return Err("another site asked for this");
+            return Err(FOREIGN);
         }
     }
-    Ok(())
+    if is_of_another_site(method, headers) { Err(FOREIGN) } else { Ok(()) }
+}
+
+/// Whether a browser says that the page of another site is behind a request, and it is more than
+/// a link that somebody follows.
+fn is_of_another_site(method: &Method, headers: &HeaderMap) -> bool {
+    let says = |name: &str, values: &[&[u8]]| {
+        headers.get_all(name).iter().all(|value| values.contains(&value.as_bytes()))
+    };
+    let is_link = matches!(*method, Method::GET | Method::HEAD)
+        && headers.contains_key("sec-fetch-mode")
+        && says("sec-fetch-mode", &[b"navigate"])
+        && says("sec-fetch-dest", &[b"document"]);
+    // `none`: somebody typed the address, or has it as a bookmark.
+    !says("sec-fetch-site", &[b"same-origin", b"none"]) && !is_link
 }
 
 /// Whether an `Origin` is that of a page of `host`.
@@ -152,7 +171,7 @@ mod tests {
                 (HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap())
             })
             .collect();
-        check(&names(), &headers)
+        check(&names(), &Method::GET, &headers)
     }
 
     #[test]
@@ -208,5 +227,36 @@ mod tests {
         }
         let default = [("host", "localhost"), ("origin", "http://localhost:80")];
         assert_eq!(checked(&default), Ok(()));
+    }
+
+    #[test]
+    fn a_link_from_elsewhere_is_followed_and_nothing_else_of_another_site() {
+        let of = |method: Method, [site, mode, dest]: [&'static str; 3]| {
+            let name = |name: &'static str| HeaderName::from_static(name);
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, "localhost".parse().unwrap());
+            headers.insert(name("sec-fetch-site"), site.parse().unwrap());
+            headers.insert(name("sec-fetch-mode"), mode.parse().unwrap());
+            headers.insert(name("sec-fetch-dest"), dest.parse().unwrap());
+            check(&names(), &method, &headers)
+        };
+        for site in ["same-origin", "none"] {
+            assert_eq!(of(Method::GET, [site, "cors", "empty"]), Ok(()));
+            assert_eq!(of(Method::POST, [site, "navigate", "document"]), Ok(()));
+        }
+        for site in ["cross-site", "same-site", "", "Same-Origin"] {
+            assert_eq!(of(Method::GET, [site, "navigate", "document"]), Ok(()), "a link");
+            for (method, mode, dest) in [
+                (Method::GET, "cors", "empty"),
+                (Method::GET, "no-cors", "image"),
+                (Method::GET, "navigate", "iframe"),
+                (Method::GET, "", ""),
+                (Method::POST, "navigate", "document"),
+                (Method::PUT, "cors", "empty"),
+            ] {
+                assert_eq!(of(method, [site, mode, dest]), Err(FOREIGN), "{site} {mode} {dest}");
+            }
+        }
+        checked(&[("host", "localhost"), ("sec-fetch-site", "cross-site")]).unwrap_err();
     }
 }

@@ -3,7 +3,6 @@
 //! `{"type": …, "serial": …, "time": …, "details": {…}}`.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +11,19 @@ use futures_util::stream;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, json};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
-use warp::http::header::CONTENT_TYPE;
-use warp::http::{HeaderName, HeaderValue, StatusCode};
+use warp::http::StatusCode;
 use warp::reply::Response;
-use warp::{Filter, Rejection, Reply};
+use warp::{Filter, Rejection};
 
 use super::page;
-use super::server::stopping;
+use super::streams::{self, Place, Room, stopping};
 use crate::api::Api;
 use crate::model::event::{Event, Period, Published, Value};
 use crate::model::event_type::EventType;
 use crate::runtime::handle::WantedTicks;
 
-/// How many streams all servers have together.
-const MAX_STREAMS: usize = 128;
 /// How much of a wrong type is shown, in characters.
 const MAX_SHOWN: usize = 64;
 /// After how long silence a stream says that it is still there.
@@ -37,7 +33,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct Events {
     api: Api,
-    room: Arc<Semaphore>,
+    room: Room,
     stopped: watch::Receiver<bool>,
 }
 
@@ -45,7 +41,7 @@ impl Events {
     /// Streams events until the server stops.
     #[must_use]
     pub fn new(api: Api, stopped: watch::Receiver<bool>) -> Self {
-        Self { api, room: Arc::new(Semaphore::new(MAX_STREAMS)), stopped }
+        Self { api, room: Room::new("Too many streams of events"), stopped }
     }
 
     /// The route.
@@ -62,9 +58,7 @@ impl Events {
             Ok(types) => types,
             Err(why) => return page::error(StatusCode::BAD_REQUEST, &why),
         };
-        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
-            return page::error(StatusCode::SERVICE_UNAVAILABLE, "Too many streams of events");
-        };
+        let Some(place) = self.room.enter() else { return self.room.full() };
         let engine = self.api.engine();
         let wants = |event_type: EventType| types.iter().any(|&wanted| event_type.is_a(wanted));
         let ticks = Period::ALL.into_iter().filter(|period| wants(period.event_type()));
@@ -76,19 +70,13 @@ impl Events {
             expected: None,
             ready: VecDeque::from([": what happens from now on\n\n".to_owned()]),
             left: None,
-            _room: room,
+            _place: place,
         };
         let parts = stream::unfold(subscription, |mut subscription| async move {
             let part = subscription.next().await?;
-            Some((Ok::<_, Infallible>(part), subscription))
+            Some((part, subscription))
         });
-        let mut response = warp::reply::stream(parts).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        // Proxies pass on at once what they get.
-        headers
-            .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-        response
+        streams::unbuffered(streams::answer("text/event-stream", parts))
     }
 }
 
@@ -103,7 +91,7 @@ struct Subscription {
     /// How many more are told, once the server stops.
     left: Option<usize>,
     _ticks: Vec<WantedTicks>,
-    _room: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Subscription {
@@ -254,7 +242,7 @@ mod tests {
             ready: VecDeque::new(),
             left: None,
             _ticks: Vec::new(),
-            _room: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+            _place: Room::new("").enter().unwrap(),
         }
     }
 

@@ -141,7 +141,7 @@ pub fn http_target(bytes: &[u8]) {
         headers.insert(HOST, host.clone());
         let origin = lines.next().and_then(value);
         headers.insert(ORIGIN, origin.unwrap_or(HeaderValue::from_static("null")));
-        if browser::check(&Names::default().and("web1"), &headers).is_ok() {
+        if browser::check(&Names::default().and("web1"), &Method::GET, &headers).is_ok() {
             let lower = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase();
             let (host, origin) = (lower(&host), lower(&headers[ORIGIN]));
             let name = host.strip_suffix(b":443").or(host.strip_suffix(b":80")).unwrap_or(&host);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::body::{Body, Bytes};
 use tokio::time::timeout;
-use warp::http::header::{LOCATION, REFERRER_POLICY, SET_COOKIE};
+use warp::http::header::{LOCATION, SET_COOKIE};
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use warp::reply::Response;
 
@@ -66,7 +66,7 @@ where
 {
     let (head, body) = request.into_parts();
     match (&head.method, link(head.uri.path())) {
-        (&Method::GET | &Method::HEAD, Some(_)) => Outcome::Shown(polite(page::log_in())),
+        (&Method::GET | &Method::HEAD, Some(_)) => Outcome::Shown(page::log_in()),
         (&Method::POST, Some(link)) => log_in(sessions, secure, &head.headers, link),
         (&Method::POST, None) => {
             let Some(Present { visitor, .. }) = present else {
@@ -108,12 +108,6 @@ fn home(cookie: &str) -> Response {
     if let Some(cookie) = HeaderValue::try_from(cookie).ok().filter(|cookie| !cookie.is_empty()) {
         headers.insert(SET_COOKIE, cookie);
     }
-    response
-}
-
-/// A page whose address is told to nobody else.
-fn polite(mut response: Response) -> Response {
-    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 

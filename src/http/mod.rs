@@ -8,6 +8,7 @@
 mod asked;
 pub mod auth;
 pub mod browser;
+mod door;
 mod events;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -20,6 +21,7 @@ mod routes;
 pub mod server;
 pub mod sessions;
 mod stall;
+mod streams;
 mod tail;
 pub mod tls;
 pub mod visitor;

@@ -7,10 +7,10 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 use warp::Reply;
 use warp::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use warp::http::{HeaderMap, HeaderValue, StatusCode};
+use warp::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use crate::config::settings::Access;
@@ -143,15 +143,36 @@ pub fn ok() -> Response {
     response
 }
 
-/// What every answer carries: nothing of ours is kept, framed, or taken for something else.
+/// What every answer carries: nothing of ours is kept, framed, taken for something else, or told of
+/// to other sites.
+fn hardening() -> [(HeaderName, &'static str); 5] {
+    [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        // Not less: with `no-referrer` a browser says of our own forms that they come from nowhere.
+        (REFERRER_POLICY, "same-origin"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ]
+}
+
+/// Gives an answer what every one carries, where it says nothing else itself.
 pub fn harden(headers: &mut HeaderMap) {
-    let mut give = |name, value| {
+    for (name, value) in hardening() {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
-    };
-    give(CACHE_CONTROL, "no-store");
-    give(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    give(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    give(X_FRAME_OPTIONS, "DENY");
+    }
+}
+
+/// The bytes of an answer in plain text for who is not served; `more` are lines of its head.
+#[must_use]
+pub fn raw(status: StatusCode, more: &str, text: &str) -> Vec<u8> {
+    let headers = hardening().map(|(name, value)| format!("{name}: {value}\r\n")).concat();
+    let length = text.len();
+    format!(
+        "HTTP/1.1 {status}\r\n{more}Connection: close\r\nContent-Type: text/plain\r\n\
+         Content-Length: {length}\r\n{headers}\r\n{text}"
+    )
+    .into_bytes()
 }
 
 /// Text that can be nothing but text in HTML.

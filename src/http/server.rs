@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use chrono::Local;
 use futures_util::FutureExt;
@@ -20,27 +20,25 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
-use warp::filters::BoxedFilter;
-use warp::http::header::TRANSFER_ENCODING;
-use warp::http::{HeaderMap, Request, Response as HyperResponse, StatusCode};
+use warp::http::{Request, Response as HyperResponse, StatusCode};
 use warp::reply::Response;
 
-use super::auth::{self, Failures, Gate, Verdict};
-use super::browser::{self, Names};
+use super::auth::{Failures, Gate};
+use super::browser::Names;
+use super::door::{self, Admitted, Site};
 use super::kept::Kept;
 use super::listen::{Handle, Listeners};
-use super::login::{self, Outcome};
+use super::login;
 use super::places::{Peer, Places, Seat, Work};
-use super::sessions::{Grant, Present, Sessions, Stay};
+use super::sessions::{Present, Sessions, Stay};
 use super::stall::{self, Guarded};
+use super::streams::{Streamed, stopping};
 use super::tls::{self, Tls};
-use super::visitor::{Role, Visitor};
 use super::wire::{End, Wire};
 use super::xmlrpc::Held;
 use super::{page, routes};
 use crate::api::Api;
 use crate::config::settings::{Access, HttpAddress};
-use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
 
 /// How many connections a server has at the same time.
@@ -58,9 +56,16 @@ const LEAVING: Duration = Duration::from_millis(300);
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// What a client hears that has to come again. It fits into the empty buffer of a new connection.
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
-    Connection: close\r\nContent-Type: text/plain\r\nContent-Length: 33\r\n\r\n\
-    Too many requests are worked on.\n";
+static BUSY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let text = "Too many requests are worked on.
+";
+    page::raw(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Retry-After: 1
+",
+        text,
+    )
+});
 
 /// What the servers need.
 #[derive(Clone)]
@@ -164,41 +169,6 @@ impl Socket {
     }
 }
 
-/// One server.
-struct Site {
-    section: String,
-    tls: Option<Arc<Tls>>,
-    gate: Gate,
-    /// How browsers may call it; none when they cannot reach it.
-    names: Option<Names>,
-    failures: Failures,
-    /// Who is logged in; none where nobody needs to.
-    sessions: Option<Sessions>,
-    service: BoxedFilter<(Response,)>,
-    log: Arc<dyn Fn(Record) + Send + Sync>,
-}
-
-impl Site {
-    fn log(&self, level: Level, text: String) {
-        (self.log)(Record::new(level, text));
-    }
-
-    fn audit(&self, text: String) {
-        (self.log)(Record::new(Level::Info, text).of(Kind::ActionAudited));
-    }
-
-    /// Who sent a request, where people log in.
-    fn present(&self, headers: &HeaderMap) -> Option<Present> {
-        self.sessions.as_ref()?.of(headers, self.tls.is_some())
-    }
-}
-
-/// Comes when the server shall stop.
-pub(super) async fn stopping(stopped: &mut watch::Receiver<bool>) {
-    // That the sender is gone means the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 async fn accept(site: Arc<Site>, socket: Socket, mut stopped: watch::Receiver<bool>) {
     let places = Places::new(MAX_CONNECTIONS);
     let mut clients = JoinSet::new();
@@ -230,7 +200,7 @@ async fn accept(site: Arc<Site>, socket: Socket, mut stopped: watch::Receiver<bo
             }
             full = true;
             if site.tls.is_none() {
-                stream.send_now(BUSY);
+                stream.send_now(&BUSY);
             }
             continue;
         };
@@ -345,24 +315,16 @@ async fn answer(
     let length = response.body().size_hint().exact();
     let length = length.map_or_else(|| "-".to_owned(), |length| length.to_string());
     site.log(Level::Trace, format!("{} - - [{when}] \"{line}\" {status} {length}", seat.peer()));
-    let (end, session) = (end.clone(), owed.stay.as_ref().map(Stay::ended));
-    response.map(|body| Kept::new(body, owed, async move { over(&end, session).await }))
-}
-
-/// Comes when nobody is there any more for an answer, or nobody who may have it.
-async fn over(end: &End, session: Option<impl Future<Output = ()>>) {
-    match session {
-        Some(session) => tokio::select! {
-            () = end.reached() => {}
-            () = session => {}
-        },
-        None => end.reached().await,
-    }
+    let is_stream = response.extensions().get::<Streamed>().is_some();
+    let left = is_stream.then(|| end.clone());
+    let left = left.map(|end| async move { end.reached().await });
+    let over = owed.stay.as_ref().map(Stay::ended);
+    response.map(|body| Kept::new(body, owed).until_left(left).until_over(over))
 }
 
 /// The answer, and the work it belongs to when it was let in.
 async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -> (Response, Owed) {
-    let admitted = admit(site, seat, &request).await;
+    let admitted = door::admit(site, seat, &request).await;
     let present = match admitted {
         Ok(Admitted::Visitor(visitor)) => {
             request.extensions_mut().insert(visitor);
@@ -376,7 +338,7 @@ async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -
         && login::is_here(request.uri().path())
     {
         let outcome = login::answer(sessions, site.tls.is_some(), present, request).await;
-        return (logged(site, seat, outcome).await, Owed::default());
+        return (door::logged(site, seat, outcome).await, Owed::default());
     }
     let stay = present.map(|Present { visitor, stay }| {
         request.extensions_mut().insert(visitor);
@@ -389,121 +351,4 @@ async fn handle(site: &Site, seat: &Arc<Seat>, mut request: Request<Incoming>) -
     let extensions = response.extensions_mut();
     let (held, begun) = (extensions.remove::<Arc<Held>>(), extensions.remove::<Arc<Work>>());
     (response, Owed { _work: work.map(Arc::new).or(begun), _held: held, stay })
-}
-
-/// Who a request comes from.
-enum Admitted {
-    /// Nobody in particular: it asks for what everybody may have.
-    Public,
-    /// Whoever may use the server.
-    Visitor(Visitor),
-    /// Somebody who has logged in.
-    Session(Present),
-}
-
-/// Who a request comes from. What is wrong with it otherwise, before anybody looks at what it
-/// wants.
-async fn admit(
-    site: &Site,
-    seat: &Arc<Seat>,
-    request: &Request<Incoming>,
-) -> Result<Admitted, Response> {
-    if request.headers().contains_key(TRANSFER_ENCODING) {
-        // Nobody sends chunks to us (C-279), and a proxy in front could be of another mind about
-        // where they end: what follows them on this connection is not read.
-        return Err(page::closing(page::plain_error(StatusCode::LENGTH_REQUIRED)));
-    }
-    if request.uri().path_and_query().is_none() {
-        // `a:80` is for proxies, and nothing that warp's filters could look at.
-        return Err(page::closing(page::plain_error(StatusCode::BAD_REQUEST)));
-    }
-    let (method, path) = (request.method(), request.uri().path());
-    let present = site.present(request.headers());
-    if site.sessions.is_some() && present.is_none() && routes::is_public(method, path) {
-        return Ok(Admitted::Public);
-    }
-    let may_log_in = site.sessions.is_some() && login::is_here(path);
-    if present.is_none() && !may_log_in {
-        let headers = request.headers();
-        match site.gate.judge(headers).await {
-            Verdict::Welcome => {}
-            Verdict::Anonymous => return Err(anonymous(site, headers)),
-            Verdict::Malformed => {
-                let status = StatusCode::BAD_REQUEST;
-                return Err(page::error(status, "The authorization cannot be read"));
-            }
-            Verdict::Busy => return Err(page::busy()),
-            Verdict::Wrong => return Err(wrong_password(site, seat).await),
-        }
-    }
-    if let Some(names) = &site.names {
-        browser::check(names, request.headers())
-            .map_err(|why| page::error(StatusCode::FORBIDDEN, why))?;
-    }
-    let Some(present) = present else {
-        let visitor = || site.gate.visitor(&site.section);
-        return Ok(if may_log_in { Admitted::Public } else { Admitted::Visitor(visitor()) });
-    };
-    if let Some(why) = login::refusal(present.visitor.role, method, path) {
-        tell_failure(site, seat, why);
-        return Err(page::error(StatusCode::FORBIDDEN, why));
-    }
-    Ok(Admitted::Session(present))
-}
-
-/// Nobody gets in like that; a session that is over is told of, and its cookie taken away.
-fn anonymous(site: &Site, headers: &HeaderMap) -> Response {
-    let secure = site.tls.is_some();
-    match &site.sessions {
-        Some(sessions) if sessions.knows(headers, secure) => {
-            page::session_over(&sessions.set_cookie("", secure))
-        }
-        _ => page::unauthorized(site.gate.access()),
-    }
-}
-
-/// Notes who logged in or out. Who failed waits.
-async fn logged(site: &Site, seat: &Arc<Seat>, outcome: Outcome) -> Response {
-    let (section, peer) = (&site.section, seat.peer());
-    match outcome {
-        Outcome::Shown(response) => response,
-        Outcome::In(response, Grant { role, name }) => {
-            let may = match role {
-                Role::Read => "may look",
-                Role::Act => "may act",
-            };
-            let text = format!("[{section}] {peer} logged in by a link of {name}, and {may}");
-            site.audit(text);
-            response
-        }
-        Outcome::Out(response, name) => {
-            site.audit(format!("[{section}] {peer} logged out, who came by a link of {name}"));
-            response
-        }
-        Outcome::Refused(response, what) => {
-            tell_failure(site, seat, what);
-            sleep(auth::WRONG_PASSWORD).await;
-            response
-        }
-    }
-}
-
-/// A failed login takes its time, and is told without what was tried.
-async fn wrong_password(site: &Site, seat: &Arc<Seat>) -> Response {
-    tell_failure(site, seat, "a wrong user name or password");
-    sleep(auth::WRONG_PASSWORD).await;
-    page::unauthorized(site.gate.access())
-}
-
-/// Tells of somebody who was refused, once a second at most.
-fn tell_failure(site: &Site, seat: &Arc<Seat>, what: &str) {
-    if let Some(silent) = site.failures.count(Instant::now()) {
-        let others = match silent {
-            0 => String::new(),
-            silent => format!(", after {silent} more"),
-        };
-        let (section, peer) = (&site.section, seat.peer());
-        let text = format!("[{section}] refused {what} from {peer}{others}");
-        (site.log)(Record::new(Level::Warn, text).of(Kind::AccessRefused));
-    }
 }

@@ -2,22 +2,19 @@
 //! it, for as long as the client listens (C-327, C-328). The log plane wakes a stream; nothing
 //! looks at the file in between.
 
-use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
 use percent_encoding::percent_decode_str;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
-use warp::http::header::CONTENT_TYPE;
-use warp::http::{HeaderName, HeaderValue, StatusCode};
+use warp::http::StatusCode;
 use warp::path::FullPath;
 use warp::reply::Response;
-use warp::{Filter, Rejection, Reply};
+use warp::{Filter, Rejection};
 
 use super::page;
-use super::server::stopping;
+use super::streams::{self, Place, Room, stopping};
 use crate::api::{Api, Named};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::snapshot::Channel;
@@ -27,8 +24,6 @@ use crate::runtime::logs::Follower;
 const HEAD: u64 = 1024;
 /// The most that it begins with.
 const MAX_HEAD: u64 = 1024 * 1024;
-/// How many streams all servers have together.
-const MAX_STREAMS: usize = 128;
 /// What is still said when the server stops is waited for so long.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -36,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub struct Tails {
     api: Api,
-    room: Arc<Semaphore>,
+    room: Room,
     stopped: watch::Receiver<bool>,
 }
 
@@ -44,7 +39,7 @@ impl Tails {
     /// Streams logs until the server stops.
     #[must_use]
     pub fn new(api: Api, stopped: watch::Receiver<bool>) -> Self {
-        Self { api, room: Arc::new(Semaphore::new(MAX_STREAMS)), stopped }
+        Self { api, room: Room::new("Too many logs are followed"), stopped }
     }
 
     /// The routes: paths that begin so (C-323), by GET.
@@ -64,9 +59,7 @@ impl Tails {
     }
 
     async fn answer(&self, path: &str, head: u64) -> Response {
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
-            return page::error(StatusCode::SERVICE_UNAVAILABLE, "Too many logs are followed");
-        };
+        let Some(place) = self.room.enter() else { return self.room.full() };
         let main = path.starts_with("/mainlogtail");
         let follower = if main {
             self.api.follow_log(head).await
@@ -77,7 +70,7 @@ impl Tails {
             }
         };
         match follower {
-            Ok(follower) => self.stream(follower, permit, main),
+            Ok(follower) => self.stream(follower, place, main),
             Err(fault) => refusal(&fault),
         }
     }
@@ -86,9 +79,9 @@ impl Tails {
         self.api.follow_process_log(&Named::parse_process(name)?, channel, head).await
     }
 
-    fn stream(&self, follower: Follower, permit: OwnedSemaphorePermit, main: bool) -> Response {
-        let state = (follower, self.stopped.clone(), permit);
-        let parts = stream::unfold(state, |(mut follower, mut stopped, permit)| async move {
+    fn stream(&self, follower: Follower, place: Place, main: bool) -> Response {
+        let state = (follower, self.stopped.clone(), place);
+        let parts = stream::unfold(state, |(mut follower, mut stopped, place)| async move {
             let part = tokio::select! {
                 part = follower.next() => part,
                 () = stopping(&mut stopped) => {
@@ -97,17 +90,10 @@ impl Tails {
             };
             // A log that cannot be read any more has come to its end.
             let part = part.ok().flatten()?;
-            Some((Ok::<_, Infallible>(part), (follower, stopped, permit)))
+            Some((part, (follower, stopped, place)))
         });
-        let mut response = warp::reply::stream(parts).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=utf-8"));
-        if !main {
-            // Proxies pass on at once what they get.
-            let name = HeaderName::from_static("x-accel-buffering");
-            headers.insert(name, HeaderValue::from_static("no"));
-        }
-        response
+        let response = streams::answer("text/plain;charset=utf-8", parts);
+        if main { response } else { streams::unbuffered(response) }
     }
 }
 

@@ -27,7 +27,9 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, CertificateError, InconsistentKeys, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
+use warp::http::StatusCode;
 
+use super::page;
 use super::wire::Wire;
 use crate::config::settings::TlsFiles;
 use crate::model::record::{Level, Record};
@@ -43,9 +45,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// How much of what is no TLS is read before the connection closes.
 const MAX_PLAIN: u64 = 64 * 1024;
 /// What somebody reads who comes without TLS.
-const PLAIN: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\
-    Content-Length: 47\r\n\r\nThis server speaks HTTPS only: use https://...\n";
+const PLAIN: &str = "This server speaks HTTPS only: use https://...\n";
 
 /// Where lines for the daemon's log go.
 type Log = Arc<dyn Fn(Record) + Send + Sync>;
@@ -392,7 +392,7 @@ impl Tls {
 
 /// Answers somebody who comes with plain HTTP.
 async fn tell_plainly(mut stream: Wire) -> io::Result<()> {
-    stream.write_all(PLAIN).await?;
+    stream.write_all(&page::raw(StatusCode::BAD_REQUEST, "", PLAIN)).await?;
     stream.shutdown().await?;
     // What is left unread would take the answer back.
     copy(&mut stream.take(MAX_PLAIN), &mut sink()).await?;

@@ -6,12 +6,12 @@ use crate::support::scratch::Scratch;
 use crate::tls::{make, section};
 
 const STATE: &str = "<methodCall><methodName>supervisor.getState</methodName></methodCall>";
-const PROGRAM: &str = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
+pub const PROGRAM: &str = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
                        supervisor.rpcinterface:make_main_rpcinterface\n\
                        [program:a]\ncommand=/bin/cat\nstdout_logfile=%(here)s/a.out\n";
 
 /// A daemon with a login, and its program up.
-fn served(scratch: &Scratch) -> (Daemon, Target) {
+pub fn served(scratch: &Scratch) -> (Daemon, Target) {
     let address = loopback();
     let section = format!("[inet_http_server]\nport={address}\nauth=login\n{PROGRAM}");
     let daemon = Daemon::start(scratch, &section);
@@ -20,7 +20,7 @@ fn served(scratch: &Scratch) -> (Daemon, Target) {
 }
 
 /// The path of a new link.
-fn link(daemon: &Daemon, target: &Target, args: &[&str]) -> String {
+pub fn link(daemon: &Daemon, target: &Target, args: &[&str]) -> String {
     let output = daemon.ctl(&[&["web"], args].concat());
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     let base = target.url();
@@ -29,7 +29,7 @@ fn link(daemon: &Daemon, target: &Target, args: &[&str]) -> String {
 }
 
 /// `POST` of a form, as a page of the server itself sends it.
-fn post(target: &Target, path: &str, headers: &str, form: &str) -> Answer {
+pub fn post(target: &Target, path: &str, headers: &str, form: &str) -> Answer {
     let (host, length) = (target.url().replace("http://", ""), form.len());
     ask(
         target,
@@ -42,13 +42,13 @@ fn post(target: &Target, path: &str, headers: &str, form: &str) -> Answer {
 }
 
 /// The header that sends back the cookie of an answer.
-fn cookie(answer: &Answer) -> String {
+pub fn cookie(answer: &Answer) -> String {
     let set = answer.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {answer:?}"));
     format!("Cookie: {}\r\n", set.split(';').next().expect("a pair"))
 }
 
 /// Logs in; the header of the session.
-fn log_in(daemon: &Daemon, target: &Target, args: &[&str]) -> String {
+pub fn log_in(daemon: &Daemon, target: &Target, args: &[&str]) -> String {
     let answer = post(target, &link(daemon, target, args), "", "");
     assert_eq!((answer.status(), answer.header("location")), (303, Some("/")), "{answer:?}");
     cookie(&answer)

@@ -3,7 +3,6 @@
 //! Each change is written as JSON once, for all pages. A page first gets everything, then what
 //! changed; one that is too slow for that gets everything again.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,11 +11,8 @@ use futures_util::stream;
 use imbl::ordmap::DiffItem;
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
-use warp::Reply;
-use warp::http::header::CONTENT_TYPE;
-use warp::http::{HeaderName, HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use super::data::feed::Looking;
@@ -24,12 +20,9 @@ use super::data::last_line::{LastLines, Line};
 use super::data::meter::{Load, Meter};
 use super::view::{View, millis};
 use crate::api::Api;
-use crate::http::page;
-use crate::http::server::stopping;
+use crate::http::streams::{self, Place, Room, stopping};
 use crate::model::snapshot::Snapshot;
 
-/// How many pages all servers have open together.
-const MAX_PAGES: usize = 128;
 /// The time between two changes that are told: what comes faster is told together.
 const PACE: Duration = Duration::from_millis(40);
 /// How many changes a page may be behind.
@@ -50,7 +43,7 @@ pub struct Live {
 
 struct Inner {
     api: Api,
-    room: Arc<Semaphore>,
+    room: Room,
     news: Mutex<News>,
 }
 
@@ -86,7 +79,7 @@ impl Told {
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let room = self.inner.room.available_permits();
+        let room = self.inner.room.left();
         f.debug_struct("Live").field("room", &room).finish_non_exhaustive()
     }
 }
@@ -102,16 +95,14 @@ impl Live {
             at_work: false,
         };
         let lines = LastLines::new(api.clone());
-        let room = Arc::new(Semaphore::new(MAX_PAGES));
+        let room = Room::new("Too many pages are open");
         Self { inner: Arc::new(Inner { api, room, news: Mutex::new(news) }), meter, lines, stopped }
     }
 
     /// The stream for one page.
     #[must_use]
     pub fn answer(&self) -> Response {
-        let Ok(permit) = Arc::clone(&self.inner.room).try_acquire_owned() else {
-            return page::error(StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open");
-        };
+        let Some(place) = self.inner.room.enter() else { return self.inner.room.full() };
         let (whole, news) = self.inner.look();
         let page = Page {
             knows_time: false,
@@ -121,19 +112,13 @@ impl Live {
             meter: Some(self.meter.look()),
             lines: Some(self.lines.look()),
             stopped: self.stopped.clone(),
-            _permit: permit,
+            _place: place,
         };
         let parts = stream::unfold(page, |mut page| async move {
             let event = page.next().await?;
-            Some((Ok::<_, Infallible>(event), page))
+            Some((event, page))
         });
-        let mut response = warp::reply::stream(parts).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        // Proxies pass on at once what they get.
-        let name = HeaderName::from_static("x-accel-buffering");
-        headers.insert(name, HeaderValue::from_static("no"));
-        response
+        streams::unbuffered(streams::answer("text/event-stream", parts))
     }
 }
 
@@ -223,7 +208,7 @@ struct Page {
     meter: Option<Looking<Load>>,
     lines: Option<Looking<Line>>,
     stopped: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Page {
