@@ -1,25 +1,31 @@
 //! The [`Client`] that speaks D-Bus.
 
+mod changes;
+mod failure;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::stream::{self, LocalBoxStream};
+use futures_util::stream::LocalBoxStream;
 use serde::Serialize;
 use zbus::proxy::{CacheProperties, MethodFlags};
 use zbus::wire::DynamicDeserialize;
-use zbus::{DynamicType, MatchRule, MessageStream, OwnedFd, OwnedVariant, fdo};
+use zbus::{DynamicType, OwnedFd, OwnedVariant};
+
+pub(super) use changes::{States, differences};
+pub use failure::call_error;
+use failure::timed_out;
 
 use super::client::{
     Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Login, Outcome, ProcessInfo,
     StateChange,
 };
-use crate::dbus::proxy::{ManagerProxy, Options, ProcessStateChanged};
-use crate::dbus::types::{Bytes, ConfigurationRow, ERROR_PREFIX, MANAGER, ProcessRow, ResultRow};
-use crate::model::fault::{Fault, FaultKind};
+use crate::dbus::proxy::{ManagerProxy, Options};
+use crate::dbus::types::{Bytes, ConfigurationRow, MANAGER, ProcessRow, ResultRow};
+use crate::model::fault::FaultKind;
 use crate::model::name::ProcessName;
 use crate::model::state::{DaemonState, ProcessState};
 
@@ -27,8 +33,6 @@ use crate::model::state::{DaemonState, ProcessState};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The same when a person may have to type a password first; the daemon has a limit of its own.
 pub const PASSWORD: Duration = Duration::from_secs(330);
-/// How often the states of processes are looked at where the bus tells us no signals.
-const LOOKS: Duration = Duration::from_secs(1);
 
 /// A connection to a daemon over D-Bus.
 pub struct BusClient {
@@ -136,35 +140,6 @@ impl BusClient {
         call_error(error, &self.url)
     }
 
-    /// The signals of the manager. Not those of its proxy: that one asks a broker who owns the
-    /// name, and there may be none.
-    async fn signals(&self) -> zbus::Result<MessageStream> {
-        let proxy = self.manager.inner();
-        let mut rule = MatchRule::builder()
-            .msg_type(zbus::message::Type::Signal)
-            .path(proxy.path().to_owned())
-            .interface(MANAGER)
-            .member("ProcessStateChanged");
-        if proxy.connection().is_bus() {
-            rule = rule.sender(proxy.destination().to_owned());
-        }
-        MessageStream::for_match_rule(rule.build()?, proxy.connection(), None).await
-    }
-
-    /// What changes from now on, seen by looking: the signals of the system bus are root's.
-    async fn looks(&self) -> Result<LocalBoxStream<'static, StateChange>, CallError> {
-        let client = Self::new(self.url.clone(), self.manager.clone(), self.asking);
-        let before = states(client.ask("ListProcesses", &()).await?);
-        let seen = stream::unfold((client, before), async |(client, mut before)| {
-            tokio::time::sleep(LOOKS).await;
-            let after = states(client.ask("ListProcesses", &()).await.ok()?);
-            let changes = differences(&before, &after);
-            before = after;
-            Some((stream::iter(changes), (client, before)))
-        });
-        Ok(seen.flatten().boxed_local())
-    }
-
     /// Calls a method of the manager.
     async fn ask<B, R>(&self, method: &'static str, body: &B) -> Result<R, CallError>
     where
@@ -190,105 +165,6 @@ impl BusClient {
         answer.ok_or_else(|| zbus::Error::Failure("there was no answer".to_owned()))
     }
 }
-
-/// What a failure of zbus means to a person; `url` is where it happened.
-#[must_use]
-pub fn call_error(error: zbus::Error, url: &str) -> CallError {
-    let (class, text, hint) = match error {
-        zbus::Error::MethodError(name, text, _) => {
-            let text = text.unwrap_or_default();
-            let kind = name.strip_prefix(ERROR_PREFIX).and_then(|last| {
-                FaultKind::ALL.iter().copied().find(|kind| kind.bus_name() == last)
-            });
-            match kind {
-                Some(kind) => return CallError::Fault(Fault::new(kind, text)),
-                None => (name.to_string(), text, format!("{url} answered with an error")),
-            }
-        }
-        zbus::Error::FDO(error) => match *error {
-            fdo::Error::UnknownMethod(text)
-            | fdo::Error::UnknownInterface(text)
-            | fdo::Error::UnknownObject(text) => {
-                return CallError::Fault(Fault::new(FaultKind::UnknownMethod, text));
-            }
-            fdo::Error::AccessDenied(text) | fdo::Error::InteractiveAuthorizationRequired(text) => {
-                return CallError::Denied(text);
-            }
-            fdo::Error::NoReply(_)
-            | fdo::Error::ServiceUnknown(_)
-            | fdo::Error::Disconnected(_) => {
-                return broken(url);
-            }
-            other => {
-                let name = zbus::DBusError::name(&other).to_string();
-                let text = zbus::DBusError::description(&other).unwrap_or_default().to_owned();
-                (name, text, format!("{url} answered with an error"))
-            }
-        },
-        zbus::Error::InputOutput(error) if is_hang_up(&error) => return broken(url),
-        zbus::Error::InputOutput(error) => {
-            ("<class 'OSError'>".into(), error.to_string(), format!("while talking to {url}"))
-        }
-        other => ("<class 'OSError'>".into(), other.to_string(), format!("while talking to {url}")),
-    };
-    CallError::Transport { class, text, hint }
-}
-
-fn is_hang_up(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::BrokenPipe | Kind::ConnectionReset | Kind::UnexpectedEof | Kind::NotConnected
-    )
-}
-
-fn broken(url: &str) -> CallError {
-    CallError::Transport {
-        class: "<class 'ConnectionResetError'>".into(),
-        text: "[Errno 104] Connection reset by peer".into(),
-        hint: format!("supervisord closed the connection at {url} before it answered"),
-    }
-}
-
-fn timed_out() -> CallError {
-    CallError::Transport {
-        class: "<class 'TimeoutError'>".into(),
-        text: "[Errno 110] Connection timed out".into(),
-        hint: "supervisord does not answer; it may be stopped or very busy".into(),
-    }
-}
-
-fn state_change(message: zbus::Message) -> Option<StateChange> {
-    let signal = ProcessStateChanged::from_message(message)?;
-    let args = signal.args().ok()?;
-    Some(StateChange {
-        name: ProcessName::new(args.group, args.name),
-        to: ProcessState::ALL.into_iter().find(|state| state.name() == args.to),
-    })
-}
-
-fn states(rows: Vec<ProcessRow>) -> States {
-    let entry = |row: ProcessRow| {
-        let state = ProcessState::from_code(row.state);
-        (ProcessName::new(row.group, row.name), (state, row.pid))
-    };
-    rows.into_iter().map(entry).collect()
-}
-
-/// What happened between two looks at the processes.
-pub(super) fn differences(before: &States, after: &States) -> Vec<StateChange> {
-    // One that is gone, or another one by now, was in no state in between.
-    let ended = before.iter().filter(|(name, (_, pid))| {
-        after.get(name).is_none_or(|(_, now)| *pid != 0 && *now != 0 && now != pid)
-    });
-    let ended = ended.map(|(name, _)| StateChange { name: name.clone(), to: None });
-    let changed = after.iter().filter(|(name, now)| before.get(name) != Some(now));
-    let changed = changed.map(|(name, (to, _))| StateChange { name: name.clone(), to: *to });
-    ended.chain(changed).collect()
-}
-
-/// The states and pids of processes.
-pub(super) type States = BTreeMap<ProcessName, (Option<ProcessState>, u32)>;
 
 fn options() -> Options<'static> {
     Options::new()
@@ -426,26 +302,7 @@ impl Client for BusClient {
     }
 
     async fn state_changes(&self) -> Result<LocalBoxStream<'static, StateChange>, CallError> {
-        if self.asking.stranger {
-            return self.looks().await;
-        }
-        let mut signals = self.signals().await.map_err(|error| self.failure(error))?;
-        self.ask::<_, ()>("Subscribe", &()).await?;
-        // Taken in as they come: a full queue of signals would hold up the answers behind them.
-        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            while let Some(Ok(message)) = signals.next().await {
-                if let Some(change) = state_change(message)
-                    && sender.send(change).is_err()
-                {
-                    return;
-                }
-            }
-        });
-        let changes = stream::unfold(receiver, async |mut receiver| {
-            receiver.recv().await.map(|change| (change, receiver))
-        });
-        Ok(changes.boxed_local())
+        if self.asking.stranger { self.looks().await } else { self.told().await }
     }
 }
 
@@ -475,47 +332,5 @@ impl From<ConfigurationRow> for ConfigInfo {
 impl From<ResultRow> for Outcome {
     fn from(row: ResultRow) -> Self {
         Self { name: ProcessName::new(row.group, row.name), code: row.code, text: row.text }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(name: &str, state: ProcessState, pid: u32) -> ProcessRow {
-        ProcessRow {
-            group: name.to_owned(),
-            name: name.to_owned(),
-            state: state.code(),
-            description: String::new(),
-            pid,
-            start: 0,
-            stop: 0,
-            exit_status: 0,
-            spawn_error: String::new(),
-            path: zbus::ObjectPath::from_static_str_unchecked("/").into(),
-        }
-    }
-
-    #[test]
-    fn looks_see_what_signals_would_have_told() {
-        use ProcessState::{Running, Stopped};
-        let first = vec![row("a", Running, 1), row("b", Running, 2), row("c", Running, 3)];
-        let first = states(first);
-        let change = |name: &str, to| StateChange { name: ProcessName::new(name, name), to };
-        // `a` stopped, `b` ended and runs again, `c` is no more, and `d` is new.
-        let second = vec![row("a", Stopped, 0), row("b", Running, 9), row("d", Stopped, 0)];
-        let second = states(second);
-        assert_eq!(
-            differences(&first, &second),
-            [
-                change("b", None),
-                change("c", None),
-                change("a", Some(Stopped)),
-                change("b", Some(Running)),
-                change("d", Some(Stopped)),
-            ]
-        );
-        assert_eq!(differences(&second, &second), []);
     }
 }

@@ -21,9 +21,14 @@ pub struct World {
 impl World {
     /// A daemon on a bus, without a socket of its own.
     pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more of a configuration.
+    pub fn with(more: &str) -> Self {
         let broker = Broker::start();
         let scratch = Scratch::new();
-        let config = scratch.write("supervisord.conf", format!("{HEAD}{PROGRAMS}"));
+        let config = scratch.write("supervisord.conf", format!("{HEAD}{PROGRAMS}{more}"));
         let mut supervisord = command(SUPERVISORD, scratch.path());
         supervisord
             .args(["-n", "-c"])

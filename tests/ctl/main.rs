@@ -22,3 +22,4 @@ mod shell;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod web;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::daemon::Daemon;
 use crate::support::http::{Http, Target, loopback};
+use crate::support::process::wait_gone;
 use crate::support::scratch::Scratch;
 
 fn sleepers(count: usize) -> String {
@@ -49,10 +50,11 @@ fn an_idle_daemon_does_not_wake_up() {
             })
             .sum()
     };
-    // Stretches of time are what is looked at here. The first few settle what the start left.
+    // Stretches of time in which it does not end are what is looked at here. The first few settle
+    // what the start left.
     let window = || {
         let before = wakeups();
-        std::thread::sleep(Duration::from_secs(3));
+        assert!(!wait_gone(daemon.pid(), Duration::from_secs(3)), "it runs on");
         wakeups() - before
     };
     let quiet = (0..4).map(|_| window()).min().expect("four of them");

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::journal::ToJournal;
 use super::main_log::MainLog;
 use super::output::Shape;
 use super::plane::Plane;
@@ -71,17 +72,8 @@ impl Plane {
         if let Some(lines) = &mut pipe.lines {
             lines.feed(data, |line, _| self.syslog.send(&[name.as_bytes(), b" ", line].concat()));
         }
-        if let Some(journal) = &mut pipe.journal {
-            let mut way = WayToJournal {
-                journal: &mut self.journal,
-                syslog: &mut self.syslog,
-                main: &mut self.main,
-                name: &pipe.plan.name,
-                channel: pipe.key.channel,
-            };
-            journal.feed(data, |line, entry| way.send(line, entry));
-        }
-        if let Some(tap) = &pipe.tap
+        self.journal_lines(id, |journal, send| journal.feed(data, send));
+        if let Some(tap) = self.pipes.get(&id).and_then(|pipe| pipe.tap.as_ref())
             && tap.log
         {
             tap.send(What::Log, data.to_vec());
@@ -126,17 +118,26 @@ impl Plane {
         if let Some(lines) = &mut pipe.lines {
             lines.finish(|line, _| self.syslog.send(&[name.as_bytes(), b" ", line].concat()));
         }
-        if let Some(journal) = &mut pipe.journal {
-            let mut way = WayToJournal {
-                journal: &mut self.journal,
-                syslog: &mut self.syslog,
-                main: &mut self.main,
-                name: &pipe.plan.name,
-                channel: pipe.key.channel,
-            };
-            journal.finish(|line, entry| way.send(line, entry));
-        }
         pipe.tap = None;
+        self.journal_lines(id, |journal, send| journal.finish(send));
+    }
+
+    /// Sends to the journal what `cut` makes of the output of a pipe, if it goes there.
+    fn journal_lines(
+        &mut self,
+        id: u64,
+        cut: impl FnOnce(&mut ToJournal, &mut dyn FnMut(&[u8], Entry)),
+    ) {
+        let Some(pipe) = self.pipes.get_mut(&id) else { return };
+        let Some(journal) = &mut pipe.journal else { return };
+        let mut way = WayToJournal {
+            journal: &mut self.journal,
+            syslog: &mut self.syslog,
+            main: &mut self.main,
+            name: &pipe.plan.name,
+            channel: pipe.key.channel,
+        };
+        cut(journal, &mut |line, entry| way.send(line, entry));
     }
 
     /// A communication was begun and not ended (C-372).
