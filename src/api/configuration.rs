@@ -93,7 +93,7 @@ impl Api {
     pub async fn reread(&self) -> Result<Changes, Fault> {
         self.gate()?;
         let groups = Arc::new(self.load().await?.groups);
-        match self.engine().ask(Request::Reread { groups }).await? {
+        match self.ask(Request::Reread { groups }).await? {
             Reply::Changes(changes) => Ok(changes),
             Reply::Done | Reply::Results(_) => Ok(Changes::default()),
         }
@@ -185,7 +185,7 @@ impl Api {
     pub async fn add_group(&self, name: &str) -> Result<(), Fault> {
         self.gate()?;
         bounds::target(name)?;
-        self.engine().ask(Request::AddGroup(name.into())).await?;
+        self.ask(Request::AddGroup(name.into())).await?;
         self.applied(Change::Added, name);
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Api {
     pub async fn remove_group(&self, name: &str) -> Result<(), Fault> {
         self.gate()?;
         bounds::target(name)?;
-        self.engine().ask(Request::RemoveGroup(name.into())).await?;
+        self.ask(Request::RemoveGroup(name.into())).await?;
         self.applied(Change::Removed, name);
         Ok(())
     }
@@ -213,7 +213,7 @@ impl Api {
         let _reloading = self.engine().reloading();
         let stops = self.outdated(name).into_iter().map(|process| async move {
             let scope = Scope::Process(process);
-            match self.engine().ask(Request::Stop { scope, wait: true }).await {
+            match self.ask(Request::Stop { scope, wait: true }).await {
                 // It was not up, or is gone: nothing is in the way.
                 Err(Fault { kind: FaultKind::NotRunning | FaultKind::BadName, .. }) => Ok(()),
                 outcome => outcome.map(drop),
@@ -222,7 +222,7 @@ impl Api {
         for stopped in join_all(stops).await {
             stopped?;
         }
-        self.engine().ask(Request::UpdateGroup(name.into())).await?;
+        self.ask(Request::UpdateGroup(name.into())).await?;
         self.applied(Change::Changed, name);
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Api {
     /// SHUTDOWN_STATE.
     pub async fn shutdown(&self) -> Result<(), Fault> {
         self.gate()?;
-        self.engine().ask(Request::Shutdown).await.map(drop)
+        self.ask(Request::Shutdown).await.map(drop)
     }
 
     /// Stops everything and starts again with the configuration read afresh; answers at once
@@ -262,7 +262,7 @@ impl Api {
     pub async fn restart(&self) -> Result<(), Fault> {
         self.gate()?;
         self.load().await?;
-        self.engine().ask(Request::Restart).await.map(drop)
+        self.ask(Request::Restart).await.map(drop)
     }
 
     /// Reads the configuration to do something with it.

@@ -6,6 +6,7 @@
 //! answering here, for nothing is easier to answer and nothing more useful to a person who waits.
 //! An edge that must be like upstream asks [`Api::gate`] first.
 
+mod askers;
 mod bounds;
 mod configuration;
 pub mod describe;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+pub use askers::Askers;
 pub use bounds::{MAX_EVENT, MAX_NAME, MAX_READ, MAX_STDIN};
 pub use configuration::{Change, Configured, Updated};
 pub use processes::{Named, Outcome};
@@ -84,6 +86,8 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Api {
     inner: Arc<Inner>,
+    /// Who asks, where that is known.
+    by: Option<Arc<str>>,
 }
 
 struct Inner {
@@ -100,6 +104,7 @@ struct Inner {
     /// How many may look at the processes of a program at the same time: command lines are in the
     /// memory of those processes.
     looking: Arc<Semaphore>,
+    askers: Askers,
     /// One reads the configuration at a time.
     loading: Semaphore,
     /// One update is carried out at a time.
@@ -119,6 +124,7 @@ impl Api {
         let inner = Inner {
             started: (parts.clock)().wall,
             parts,
+            askers: Askers::default(),
             resolving: Semaphore::new(4),
             reading: Semaphore::new(8),
             measuring: Semaphore::new(4),
@@ -126,7 +132,7 @@ impl Api {
             loading: Semaphore::new(1),
             updating: Semaphore::new(1),
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), by: None }
     }
 
     /// Who the daemon is (C-291).

@@ -206,7 +206,7 @@ impl Api {
                 continue;
             }
             let request = Request::Stdin { name: name.clone(), data: data.to_owned() };
-            let outcome = self.engine().ask(request).await.map(drop);
+            let outcome = self.ask(request).await.map(drop);
             results.push(ProcessResult::new(name, outcome));
         }
         Ok(results)
@@ -220,7 +220,7 @@ impl Api {
     pub async fn send_remote_event(&self, kind: &str, data: &str) -> Result<(), Fault> {
         bounds::at_most("an event", kind.len() + data.len(), bounds::MAX_EVENT)?;
         let (kind, data) = (kind.to_owned(), data.to_owned());
-        self.engine().ask(Request::RemoteEvent { kind, data }).await.map(drop)
+        self.ask(Request::RemoteEvent { kind, data }).await.map(drop)
     }
 
     async fn signal_many(&self, scope: Scope, signal: &str) -> Result<Vec<ProcessResult>, Fault> {
@@ -279,7 +279,7 @@ impl Api {
 
     /// Asks the engine, and tells faults about the name as the client wrote it.
     pub(super) async fn act(&self, name: &Named, request: Request) -> Result<Outcome, Fault> {
-        match self.engine().ask(request).await {
+        match self.ask(request).await {
             Ok(Reply::Results(results)) => Ok(Outcome::Results(results)),
             Ok(_) => Ok(Outcome::Done),
             Err(mut fault) => {
@@ -294,7 +294,7 @@ impl Api {
     }
 
     async fn act_on_many(&self, request: Request) -> Result<Vec<ProcessResult>, Fault> {
-        match self.engine().ask(request).await? {
+        match self.ask(request).await? {
             Reply::Results(results) => Ok(results),
             Reply::Done | Reply::Changes(_) => Ok(Vec::new()),
         }

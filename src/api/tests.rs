@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use imbl::OrdMap;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::{Api, Identity, Named, Outcome, Parts, bounds};
 use crate::core::request::{Reply, Request, Scope};
@@ -21,6 +21,7 @@ use crate::model::spec::{
 use crate::model::state::{DaemonState, ProcessState};
 use crate::model::time::Now;
 use crate::runtime::handle::{EngineHandle, Envelope};
+use crate::runtime::happenings::Happenings;
 use crate::runtime::logs::{LogHandle, LogPlane, MainLogPlan, MainTarget};
 
 fn log() -> LogSpec {
@@ -128,7 +129,7 @@ fn api(state: DaemonState, processes: Vec<ProcessSnapshot>, script: Script) -> (
         }
     });
     let parts = Parts {
-        engine: EngineHandle::new(requests, snapshots, broadcast::Sender::new(8)),
+        engine: EngineHandle::new(requests, snapshots, Happenings::new(8)),
         logs: no_logs(),
         main_log: None,
         load: Arc::new(|| Err("line 3 is wrong".to_owned())),

@@ -69,7 +69,7 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
     let meant = Meant { object, interface, member };
     // Whoever may connect may ask whether anybody is there; all else needs its action.
     if interface == PEER {
-        return carry_out(context, message, meant, path).await;
+        return carry_out(context, &context.api, message, meant, path).await;
     }
     let about = About::of(&meant.object, interface, member, method, message);
     let own = contract().interface(interface).is_some();
@@ -84,10 +84,11 @@ pub(super) async fn answer(context: &Context, message: &Message) -> Answer {
     };
     // What needs more than one of these gives away what they allow.
     if matches!(actions, ["inspect" | "read-logs"]) {
-        return carry_out(context, message, meant, path).await;
+        return carry_out(context, &context.api, message, meant, path).await;
     }
+    let api = context.api.on_behalf_of(&caller.to_string());
     let entry = context.audit.begin(&caller, &about);
-    let answer = carry_out(context, message, meant, path).await;
+    let answer = carry_out(context, &api, message, meant, path).await;
     entry.end(&answer);
     answer
 }
@@ -128,18 +129,24 @@ struct Meant<'m> {
 }
 
 /// Does what was asked for.
-async fn carry_out(context: &Context, message: &Message, meant: Meant<'_>, path: &str) -> Answer {
+async fn carry_out(
+    context: &Context,
+    api: &Api,
+    message: &Message,
+    meant: Meant<'_>,
+    path: &str,
+) -> Answer {
     let Meant { object, interface, member } = meant;
-    let found = standard::find(&object, &context.api.snapshot())
-        .ok_or_else(|| Failure::unknown_object(path))?;
+    let found =
+        standard::find(&object, &api.snapshot()).ok_or_else(|| Failure::unknown_object(path))?;
     let call = Call::new(message);
     if standard().interface(interface).is_some() {
-        return standard::call(&context.api, &object, &found, interface, member, &call).await;
+        return standard::call(api, &object, &found, interface, member, &call).await;
     }
     match object {
-        Object::Manager => manager::call(context, member, call).await,
-        Object::Group(name) => group::call(context, &name, member, call).await,
-        Object::Process(name) => process::call(context, name, member, call).await,
+        Object::Manager => manager::call(context, api, member, call).await,
+        Object::Group(name) => group::call(api, &name, member, call).await,
+        Object::Process(name) => process::call(context, api, name, member, call).await,
         Object::Above(_) => Err(Failure::unknown_method(member)),
     }
 }

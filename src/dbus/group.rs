@@ -3,15 +3,14 @@
 use zbus::{OwnedObjectPath, Variant};
 
 use super::call::{Answer, Call, Options, wait};
-use super::dispatch::Context;
 use super::error::Failure;
 use super::manager::rows;
 use super::path;
 use super::types::Bytes;
+use crate::api::Api;
 use crate::model::snapshot::{GroupSnapshot, Snapshot};
 
-pub(super) async fn call(context: &Context, group: &str, member: &str, call: Call<'_>) -> Answer {
-    let api = &context.api;
+pub(super) async fn call(api: &Api, group: &str, member: &str, call: Call<'_>) -> Answer {
     match member {
         "Start" => {
             let options: Options = call.args()?;

@@ -16,8 +16,7 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::name::ProcessName;
 use crate::model::state::ProcessState;
 
-pub(super) async fn call(context: &Context, member: &str, call: Call<'_>) -> Answer {
-    let api = &context.api;
+pub(super) async fn call(context: &Context, api: &Api, member: &str, call: Call<'_>) -> Answer {
     match member {
         "ListProcesses" => call.reply(&list_processes(api)),
         "GetProcessInfo" => {

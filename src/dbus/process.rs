@@ -20,11 +20,11 @@ use crate::model::time::{Now, Wall};
 
 pub(super) async fn call(
     context: &Context,
+    api: &Api,
     process: ProcessName,
     member: &str,
     call: Call<'_>,
 ) -> Answer {
-    let api = &context.api;
     let name = Named::from(process.clone());
     match member {
         "Start" => {

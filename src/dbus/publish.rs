@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imbl::ordmap::DiffItem;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use zbus::names::OwnedUniqueName;
 use zbus::{Connection, Message, OwnedObjectPath};
@@ -25,10 +25,11 @@ use super::standard::{Found, Interfaces, OBJECT_MANAGER, PROPERTIES, Properties,
 use super::types::{GROUP, MANAGER, MANAGER_PATH, PROCESS};
 use super::watch::{Watch, Watches};
 use crate::api::Api;
-use crate::model::event::{Event, Published};
+use crate::model::event::Event;
 use crate::model::key::ProcKey;
 use crate::model::name::ProcessName;
 use crate::model::snapshot::{Channel, GroupSnapshot, ProcessSnapshot, Snapshot};
+use crate::runtime::happenings::Subscription;
 use crate::runtime::logs::Growth;
 
 /// The signals of one connection.
@@ -126,7 +127,7 @@ impl Drop for Signals {
 struct Publisher {
     api: Api,
     connection: Connection,
-    events: broadcast::Receiver<Arc<Published>>,
+    events: Subscription,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The picture that the client knows.
     last: Arc<Snapshot>,

@@ -4,14 +4,13 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, json};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -23,6 +22,7 @@ use crate::api::Api;
 use crate::model::event::{Event, Period, Published, Value};
 use crate::model::event_type::EventType;
 use crate::runtime::handle::WantedTicks;
+use crate::runtime::happenings::Subscription as Heard;
 
 /// How much of a wrong type is shown, in characters.
 const MAX_SHOWN: usize = 64;
@@ -82,7 +82,7 @@ impl Events {
 
 /// What one client gets.
 struct Subscription {
-    events: broadcast::Receiver<Arc<Published>>,
+    events: Heard,
     stopped: watch::Receiver<bool>,
     types: Vec<EventType>,
     /// The serial that comes next, unless something is missed.
@@ -106,7 +106,7 @@ impl Subscription {
                 biased;
                 () = stopping(&mut self.stopped) => {
                     // What had happened by then is told, and no more.
-                    let left = self.left.get_or_insert(self.events.len());
+                    let left = self.left.get_or_insert(self.events.waiting());
                     *left = left.checked_sub(1)?;
                     match self.events.try_recv() {
                         Ok(event) => self.take(&event),
@@ -198,8 +198,11 @@ fn wanted(query: &str) -> Result<Vec<EventType>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::time::Wall;
+    use crate::runtime::happenings::Happenings;
 
     #[test]
     fn types_are_named_by_clients() {
@@ -230,10 +233,7 @@ mod tests {
         Arc::new(Published { serial, at: Wall(Duration::from_secs(5)), event })
     }
 
-    fn subscribed(
-        events: &broadcast::Sender<Arc<Published>>,
-        stopped: &watch::Sender<bool>,
-    ) -> Subscription {
+    fn subscribed(events: &Happenings, stopped: &watch::Sender<bool>) -> Subscription {
         Subscription {
             events: events.subscribe(),
             stopped: stopped.subscribe(),
@@ -248,25 +248,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_client_is_told_how_many_it_missed_and_goes_on() {
-        let (events, stopped) = (broadcast::Sender::new(2), watch::Sender::new(false));
+        let (events, stopped) = (Happenings::new(2), watch::Sender::new(false));
         let mut client = subscribed(&events, &stopped);
         for serial in 0..5 {
-            events.send(tick(serial)).unwrap();
+            events.tell(tick(serial));
         }
         assert_eq!(client.next().await, Some(gap(3)));
         assert_eq!(client.next().await, Some(message(&tick(3))));
         assert_eq!(client.next().await, Some(message(&tick(4))));
         // Left out before it came here.
-        events.send(tick(7)).unwrap();
+        events.tell(tick(7));
         assert_eq!(client.next().await, Some(gap(2)));
         assert_eq!(client.next().await, Some(message(&tick(7))));
     }
 
     #[tokio::test]
     async fn the_last_events_come_before_the_end() {
-        let (events, stopped) = (broadcast::Sender::new(4), watch::Sender::new(false));
+        let (events, stopped) = (Happenings::new(4), watch::Sender::new(false));
         let mut client = subscribed(&events, &stopped);
-        events.send(tick(0)).unwrap();
+        events.tell(tick(0));
         stopped.send_replace(true);
         assert_eq!(client.next().await, Some(message(&tick(0))));
         assert_eq!(client.next().await, None);
@@ -274,7 +274,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_stream_says_that_it_is_there() {
-        let (events, stopped) = (broadcast::Sender::new(4), watch::Sender::new(false));
+        let (events, stopped) = (Happenings::new(4), watch::Sender::new(false));
         let mut client = subscribed(&events, &stopped);
         assert_eq!(client.next().await.as_deref(), Some(": still here\n\n"));
     }

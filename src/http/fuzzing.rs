@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tower_service::Service;
 use warp::filters::BoxedFilter;
 use warp::http::header::{HOST, ORIGIN};
@@ -24,6 +24,7 @@ use crate::model::record::Level;
 use crate::model::snapshot::{Channel, Snapshot};
 use crate::model::time::Now;
 use crate::runtime::handle::EngineHandle;
+use crate::runtime::happenings::Happenings;
 use crate::runtime::logs::{LogPlane, MainLogPlan, MainTarget};
 
 /// A daemon that has no programs, and whose engine is gone.
@@ -47,7 +48,7 @@ impl World {
         let (requests, _) = mpsc::channel(1);
         let (_, snapshots) = watch::channel(Arc::new(Snapshot::empty()));
         let api = Api::new(Parts {
-            engine: EngineHandle::new(requests, snapshots, broadcast::Sender::new(1)),
+            engine: EngineHandle::new(requests, snapshots, Happenings::new(1)),
             logs: LogPlane::start(&plan).expect("a thread").0.handle(),
             main_log: None,
             load: Arc::new(|| Err("there is no configuration".to_owned())),

@@ -6,14 +6,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::effects::Effects;
 use super::handle::{Announcement, EngineHandle, Envelope};
+use super::happenings::Happenings;
 use super::leftovers::Sweeper;
 use super::logs::{Tapped, What};
 use super::signals::Signals;
@@ -48,9 +49,6 @@ const REQUEST_QUEUE: usize = 256;
 
 /// Events that a slow subscriber may lag behind.
 const EVENT_QUEUE: usize = 4096;
-
-/// Bytes of output that may wait for slow subscribers; more is left out.
-const EVENT_BYTES: usize = 16 << 20;
 
 /// How long what the spawner still has to do may hold the end up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -100,7 +98,7 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
     let mut supervisor = parts.supervisor;
     let first = supervisor.take_snapshot().unwrap_or_else(|| Arc::new(Snapshot::empty()));
     let (snapshots, snapshots_out) = watch::channel(first);
-    let (events, _) = broadcast::channel(EVENT_QUEUE);
+    let events = Happenings::new(EVENT_QUEUE);
     let (announcements_in, announcements) = mpsc::unbounded_channel();
     let handle = EngineHandle::new(requests_in, snapshots_out, events.clone())
         .with_announcements(announcements_in);
@@ -127,8 +125,6 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         requests,
         snapshots,
         events,
-        output: VecDeque::new(),
-        output_bytes: 0,
         inputs: VecDeque::new(),
         waiting: HashMap::new(),
         outbox_events: Vec::new(),
@@ -164,10 +160,7 @@ struct Engine {
     next: Option<Settings>,
     requests: mpsc::Receiver<Envelope>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Published>>,
-    /// What of output is somewhere on its way to subscribers.
-    output: VecDeque<(Weak<Published>, usize)>,
-    output_bytes: usize,
+    events: Happenings,
     /// What the effects of this turn caused.
     inputs: VecDeque<Input>,
     waiting: HashMap<Token, oneshot::Sender<Result<Reply, Fault>>>,
@@ -469,25 +462,6 @@ impl Engine {
         }
     }
 
-    /// Whether an event may wait for slow subscribers: output only as far as there is memory for it.
-    fn has_room_for(&mut self, event: &Arc<Published>) -> bool {
-        while let Some((_, bytes)) =
-            self.output.front().filter(|(event, _)| event.strong_count() == 0)
-        {
-            self.output_bytes -= bytes;
-            self.output.pop_front();
-        }
-        let bytes = event.event.weight();
-        if bytes > 0 {
-            if self.output_bytes + bytes > EVENT_BYTES {
-                return false;
-            }
-            self.output_bytes += bytes;
-            self.output.push_back((Arc::downgrade(event), bytes));
-        }
-        true
-    }
-
     fn load_for_restart(&mut self) {
         let (done, outcome) = oneshot::channel();
         let loader = Arc::clone(&self.loader);
@@ -506,10 +480,9 @@ impl Engine {
         if let Some(snapshot) = snapshot {
             self.snapshots.send_replace(snapshot);
         }
-        for event in std::mem::take(&mut self.outbox_events) {
-            if self.has_room_for(&event) {
-                let _ = self.events.send(event); // nobody listens: nobody misses it
-            }
+        self.events.tidy();
+        for event in self.outbox_events.drain(..) {
+            self.events.tell(event);
         }
         for (token, outcome) in self.outbox_replies.drain(..) {
             if let Some(reply) = self.waiting.remove(&token) {

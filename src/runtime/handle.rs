@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::happenings::{Happenings, Subscription};
 use crate::core::request::{Reply, Request};
-use crate::model::event::{Period, Published};
+use crate::model::event::Period;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::snapshot::Snapshot;
 
@@ -39,7 +40,7 @@ pub enum Announcement {
 pub struct EngineHandle {
     requests: mpsc::Sender<Envelope>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Published>>,
+    events: Happenings,
     announcements: Option<mpsc::UnboundedSender<Announcement>>,
 }
 
@@ -74,7 +75,7 @@ impl EngineHandle {
     pub fn new(
         requests: mpsc::Sender<Envelope>,
         snapshots: watch::Receiver<Arc<Snapshot>>,
-        events: broadcast::Sender<Arc<Published>>,
+        events: Happenings,
     ) -> Self {
         Self { requests, snapshots, events, announcements: None }
     }
@@ -131,10 +132,10 @@ impl EngineHandle {
         self.snapshots.clone()
     }
 
-    /// Everything that happens from now on. A slow receiver is told how much it missed; and output
-    /// that would take too much memory is left out. Either way, the serials have a gap.
+    /// Everything that happens from now on. A slow receiver is told how much it missed, by number or
+    /// by size, and the serials have a gap.
     #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<Arc<Published>> {
+    pub fn events(&self) -> Subscription {
         self.events.subscribe()
     }
 }

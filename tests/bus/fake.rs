@@ -26,8 +26,9 @@ use supervisor::model::spec::{
 use supervisor::model::state::{DaemonState, ProcessState};
 use supervisor::model::time::{Mono, Now, Wall};
 use supervisor::runtime::handle::{Announcement, EngineHandle, Envelope};
+use supervisor::runtime::happenings::Happenings;
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use zbus::Connection;
 
 use super::broker::open_dir;
@@ -50,7 +51,7 @@ pub struct World {
     pub announced: mpsc::UnboundedReceiver<Announcement>,
     said_so_far: watch::Sender<usize>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Published>>,
+    events: Happenings,
     told: AtomicU64,
     endpoints: Option<Endpoints>,
     dir: TempDir,
@@ -67,7 +68,7 @@ impl World {
         let plane = Plane::start(dir.path());
         let (snapshots, receiver) = watch::channel(Arc::new(snapshot(names, &plane)));
         let (requests, incoming) = mpsc::channel(64);
-        let events = broadcast::Sender::new(64);
+        let events = Happenings::new(64);
         let asked = Arc::<Mutex<Vec<Request>>>::default();
         let release = Arc::new(Semaphore::new(0));
         let (announcements, announced) = mpsc::unbounded_channel();
@@ -176,7 +177,7 @@ impl World {
     pub fn tell(&self, event: Event) {
         let serial = self.told.fetch_add(1, Ordering::Relaxed);
         let at = Wall(Duration::from_micros(1_763_803_500_000_007));
-        let _ = self.events.send(Arc::new(Published { serial, at, event }));
+        self.events.tell(Arc::new(Published { serial, at, event }));
     }
 
     pub async fn stop(&mut self, patience: Duration) {

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod askers;
 mod auth;
 mod ctl;
 mod events;
@@ -14,6 +15,7 @@ mod listeners;
 mod login;
 mod rpc;
 mod sessions;
+mod slow;
 mod tail;
 mod tls;
 mod web;

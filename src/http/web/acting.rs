@@ -43,8 +43,8 @@ impl Web {
         let Ok(permit) = Arc::clone(&self.granting).try_acquire_owned() else {
             return page::error(StatusCode::SERVICE_UNAVAILABLE, "Too much is under way");
         };
-        let who = self.asked(&request.visitor, &work, Some(&wish));
-        let (api, log) = (self.api.clone(), Arc::clone(&self.log));
+        let who = caller(&request.visitor, work.peer());
+        let (api, log) = (self.api.on_behalf_of(&who), Arc::clone(&self.log));
         let granting = tokio::spawn(async move {
             let _permit = permit;
             let message = wish.grant(&api).await;
@@ -80,8 +80,8 @@ impl Web {
         let permit = Arc::clone(&self.granting).try_acquire_owned();
         let permit = permit
             .map_err(|_| page::error(StatusCode::SERVICE_UNAVAILABLE, "Too much is under way"))?;
-        let who = self.asked(&request.visitor, &work, call.wish().as_ref());
-        let (api, log) = (self.api.clone(), Arc::clone(&self.log));
+        let who = caller(&request.visitor, work.peer());
+        let (api, log) = (self.api.on_behalf_of(&who), Arc::clone(&self.log));
         let acting = tokio::spawn(async move {
             let _permit = permit;
             let report = call.carry_out(&api).await;
@@ -102,15 +102,6 @@ impl Web {
             Some((None, _)) => Err(respond::unknown()),
             None => Err(page::plain_error(StatusCode::SERVICE_UNAVAILABLE)),
         }
-    }
-
-    /// Who asks, for the log; and for the history of whom it is about.
-    fn asked(&self, visitor: &Visitor, work: &Work, wish: Option<&Wish>) -> String {
-        let who = caller(visitor, work.peer());
-        for target in wish.map(Wish::whom).unwrap_or_default() {
-            self.history.asked(target.as_ref(), &who);
-        }
-        who
     }
 }
 

@@ -156,23 +156,6 @@ impl Wish {
         })
     }
 
-    /// Whom it is about, for the history of each; none for one that is about no process.
-    #[must_use]
-    pub fn whom(&self) -> Vec<Option<Target>> {
-        let target =
-            |name: &String| Named::parse(name).ok().map(|named| Some(named.target().clone()));
-        match self {
-            Self::StopAll | Self::RestartAll => vec![None],
-            Self::One(Deed::Start | Deed::Stop | Deed::Restart, name) => {
-                target(name).into_iter().collect()
-            }
-            Self::Several(Deed::Start | Deed::Stop | Deed::Restart, names) => {
-                names.iter().filter_map(target).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
     /// Whether it ends all programs, so that it is asked for twice.
     #[must_use]
     pub fn is_grave(&self) -> bool {

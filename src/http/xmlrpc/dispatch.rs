@@ -113,7 +113,7 @@ impl Rpc {
         if !system && method.call != Call::SendEvent {
             self.api.gate()?;
         }
-        let api = &self.api;
+        let api = &self.api.on_behalf_of(&session.caller);
         Ok(match method.call {
             Call::ApiVersion => API_VERSION.into(),
             Call::Version => VERSION.into(),

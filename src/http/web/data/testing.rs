@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::api::{Api, Identity, Parts};
 use crate::config::settings::Settings;
@@ -18,6 +18,7 @@ use crate::model::snapshot::{Channel, GroupSnapshot, LogPaths, ProcessSnapshot, 
 use crate::model::state::ProcessState;
 use crate::model::time::{Mono, Now, Wall};
 use crate::runtime::handle::{EngineHandle, Envelope};
+use crate::runtime::happenings::Happenings;
 use crate::runtime::logs::{ChannelKey, ChannelPlan, LogPlane, MainLogPlan, MainTarget, TapPlan};
 
 thread_local! {
@@ -66,7 +67,7 @@ pub fn group(text: &str) -> Arc<GroupSnapshot> {
 pub struct World {
     pub api: Api,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Published>>,
+    events: Happenings,
     plane: LogPlane,
     /// What is read when the configuration is read again.
     pub read: Arc<Mutex<Result<Settings, String>>>,
@@ -90,7 +91,7 @@ impl World {
         let plane = LogPlane::start(&plan).unwrap().0;
         let (requests, incoming) = mpsc::channel(8);
         let snapshots = watch::Sender::new(Arc::new(snapshot));
-        let events = broadcast::Sender::new(8);
+        let events = Happenings::new(8);
         let read = Arc::new(Mutex::new(Err("line 3 is wrong".to_owned())));
         let load = Arc::clone(&read);
         let api = Api::new(Parts {
@@ -116,7 +117,7 @@ impl World {
 
     /// The engine tells of something; whether somebody listens.
     pub fn tell(&self, event: Event) -> bool {
-        self.events.send(Arc::new(Published { serial: 0, at: now().wall, event })).is_ok()
+        self.events.tell(Arc::new(Published { serial: 0, at: now().wall, event }))
     }
 
     /// A process writes to its log.

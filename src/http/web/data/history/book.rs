@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::change::Change;
+use crate::api::Askers;
 use crate::http::web::data::millis;
 use crate::model::event::Event;
 use crate::model::exit::ExitStatus;
-use crate::model::name::{ProcessName, Target};
+use crate::model::name::ProcessName;
 use crate::model::snapshot::{ProcessSnapshot, Snapshot};
 use crate::model::state::ProcessState;
 use crate::model::time::Wall;
@@ -17,10 +17,6 @@ use crate::model::time::Wall;
 const KEPT: usize = 64;
 /// How many processes are remembered beyond those that exist: an update may bring them back.
 const GONE: usize = 256;
-/// Who asked is who asked at most so long before.
-const ASKED: Duration = Duration::from_secs(10);
-/// How many questions may wait for what follows from them.
-const QUESTIONS: usize = 1024;
 
 /// Everything that is remembered.
 #[derive(Debug, Default)]
@@ -28,7 +24,8 @@ pub struct Book {
     stories: HashMap<ProcessName, Story>,
     /// The number of the newest change.
     count: u64,
-    questions: VecDeque<Question>,
+    /// Who asked for what happens.
+    askers: Askers,
 }
 
 /// What became of one process.
@@ -41,31 +38,10 @@ struct Story {
     guessed: bool,
 }
 
-/// Somebody asked for something.
-#[derive(Debug)]
-pub struct Question {
-    /// When.
-    pub at: Wall,
-    /// Of whom: a process, all of a group, or (none) all processes.
-    pub whom: Option<Target>,
-    /// Who.
-    pub by: Arc<str>,
-}
-
-impl Question {
-    fn is_about(&self, name: &ProcessName) -> bool {
-        match &self.whom {
-            None => true,
-            Some(Target::Group(group)) => *group == name.group,
-            Some(Target::Process(process)) => process == name,
-        }
-    }
-}
-
 impl Book {
     /// What can be known from one picture: when it is in the state that it is in now.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        let mut book = Self::default();
+    pub fn of(snapshot: &Snapshot, askers: Askers) -> Self {
+        let mut book = Self { askers, ..Self::default() };
         for (name, process) in &snapshot.processes {
             let since = match process.started {
                 Some((_, started)) if process.pid > 0 => Some(started),
@@ -149,31 +125,18 @@ impl Book {
 
     /// Who asked for this change.
     fn who(
-        &mut self,
+        &self,
         name: &ProcessName,
         to: ProcessState,
         restarts: u32,
         now: Wall,
     ) -> Option<Arc<str>> {
-        let old = |question: &Question| now.0.saturating_sub(question.at.0) > ASKED;
-        while self.questions.front().is_some_and(old) {
-            self.questions.pop_front();
-        }
         let is_asked_for = match to {
             ProcessState::Starting => restarts == 0,
             ProcessState::Stopping => true,
             _ => false,
         };
-        let mut asked = self.questions.iter().rev().filter(|_| is_asked_for);
-        asked.find(|question| question.is_about(name)).map(|question| Arc::clone(&question.by))
-    }
-
-    /// Somebody asked: the next start or stop is theirs.
-    pub fn asked(&mut self, question: Question) {
-        if self.questions.len() == QUESTIONS {
-            self.questions.pop_front();
-        }
-        self.questions.push_back(question);
+        is_asked_for.then(|| self.askers.who(name, now)).flatten()
     }
 
     /// Brings what was missed in line with how everything is.

@@ -12,11 +12,12 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use self::book::{Book, Question};
+use self::book::Book;
 pub use self::change::Change;
 use crate::api::Api;
-use crate::model::event::{Event, Published};
-use crate::model::name::{ProcessName, Target};
+use crate::model::event::Event;
+use crate::model::name::ProcessName;
+use crate::runtime::happenings::Subscription;
 
 /// Remembers. A clone is the same one; when the last is dropped, nothing is heard any more.
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ impl History {
     pub fn new(api: Api) -> Self {
         // Heard from before the first picture on: what is in both is known to be the same.
         let events = api.engine().events();
-        let book = Book::of(&api.snapshot());
+        let book = Book::of(&api.snapshot(), api.askers().clone());
         let count = watch::Sender::new(book.newest());
         let shared = Arc::new(Shared { api, book: Mutex::new(book), count });
         let hearing = tokio::spawn(hear(Arc::clone(&shared), events));
@@ -68,13 +69,6 @@ impl History {
     pub fn newest(&self) -> watch::Receiver<u64> {
         self.shared.count.subscribe()
     }
-
-    /// Somebody asks for something to be done with a process, all of a group, or (none) all
-    /// processes. To be told before it is done: the next start or stop is theirs.
-    pub fn asked(&self, whom: Option<&Target>, by: &str) {
-        let at = self.shared.api.now().wall;
-        self.shared.book().asked(Question { at, whom: whom.cloned(), by: by.into() });
-    }
 }
 
 impl Shared {
@@ -89,9 +83,7 @@ impl Shared {
     }
 }
 
-type Events = tokio::sync::broadcast::Receiver<Arc<Published>>;
-
-async fn hear(shared: Arc<Shared>, mut events: Events) {
+async fn hear(shared: Arc<Shared>, mut events: Subscription) {
     // Some changes were missed, and it is not known yet of which processes.
     let mut missed = false;
     loop {

