@@ -101,6 +101,7 @@ fn whom(request: &Request) -> Option<Option<Target>> {
         | Request::Stdin { .. }
         | Request::Reread { .. }
         | Request::RemoveGroup(_)
+        | Request::Upgrade
         | Request::RemoteEvent { .. } => None,
     }
 }

@@ -254,6 +254,16 @@ impl Api {
         self.ask(Request::Shutdown).await.map(drop)
     }
 
+    /// Goes on as the program that is installed now; answers when all is ready for that. Whether it
+    /// worked is told by [`Upgrades`](super::Upgrades) of who answers then.
+    ///
+    /// # Errors
+    /// SHUTDOWN_STATE; FAILED when one is under way or programs take too long to start.
+    pub async fn upgrade(&self) -> Result<(), Fault> {
+        self.gate()?;
+        self.engine().ask(Request::Upgrade).await.map(drop)
+    }
+
     /// Stops everything and starts again with the configuration read afresh; answers at once
     /// (C-296). A configuration that cannot be read is refused and nothing is stopped (C-415).
     ///

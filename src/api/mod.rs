@@ -61,6 +61,19 @@ pub struct Identity {
     pub pid: u32,
     /// The main configuration file, absolute.
     pub config_file: PathBuf,
+    /// What there is to say of hot upgrades.
+    pub upgrades: Upgrades,
+}
+
+/// The hot upgrades of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Upgrades {
+    /// How often another program took its place.
+    pub done: u32,
+    /// How often that was tried and failed, since it did the last time.
+    pub failed: u32,
+    /// Why that failed the last time; none when it did not.
+    pub error: Option<Arc<str>>,
 }
 
 /// What an [`Api`] stands on.

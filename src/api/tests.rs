@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use imbl::OrdMap;
 use tokio::sync::{mpsc, watch};
 
-use super::{Api, Identity, Named, Outcome, Parts, bounds};
+use super::{Api, Identity, Named, Outcome, Parts, Upgrades, bounds};
 use crate::core::request::{Reply, Request, Scope};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::key::ProcKey;
@@ -142,6 +142,7 @@ fn api(state: DaemonState, processes: Vec<ProcessSnapshot>, script: Script) -> (
             identifier: "supervisor".to_owned(),
             pid: 1,
             config_file: "/etc/supervisord.conf".into(),
+            upgrades: Upgrades::default(),
         },
     };
     (Api::new(parts), asked)

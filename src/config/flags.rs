@@ -1,5 +1,7 @@
 //! The command line's values of `supervisord` (C-022 to C-025, C-065, C-116, C-117).
 
+use serde::{Deserialize, Serialize};
+
 use super::getopt::{self, Flag};
 use super::host::Host;
 use super::py::repr;
@@ -33,7 +35,7 @@ pub const FLAGS: &[Flag] = &[
 ];
 
 /// What the command line says over the configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overrides {
     /// `argv[0]`: where the search for a configuration starts (C-001).
     pub argv0: String,

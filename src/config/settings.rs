@@ -4,11 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::record::{Level, Record};
 use crate::model::spec::{Account, GroupSpec};
 
 /// Where the daemon's own log goes (C-052).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MainLog {
     /// To syslog only.
     Syslog,
@@ -19,7 +21,7 @@ pub enum MainLog {
 }
 
 /// `[supervisord]`, with the command line's values over it (C-059 to C-066).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonSettings {
     /// The main configuration file, absolute.
     pub config_file: PathBuf,
@@ -62,7 +64,7 @@ pub struct DaemonSettings {
 }
 
 /// What an HTTP server listens on (C-067 to C-071).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HttpAddress {
     /// `[inet_http_server]`.
     Inet {
@@ -83,7 +85,7 @@ pub enum HttpAddress {
 }
 
 /// One HTTP server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpServer {
     /// The section that defines it.
     pub section: String,
@@ -96,7 +98,7 @@ pub struct HttpServer {
 }
 
 /// The files of a certificate: `tls_certificate` and `tls_key`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsFiles {
     /// PEM: the server's certificate, then those between it and the authority; absolute.
     pub certificate: PathBuf,
@@ -105,7 +107,7 @@ pub struct TlsFiles {
 }
 
 /// Who may use an HTTP server: the option `auth`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Access {
     /// Everybody who can connect: upstream's meaning of no `username` (C-069).
     Open,
@@ -151,7 +153,7 @@ impl fmt::Display for HttpAddress {
 }
 
 /// One `[rpcinterface:x]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RpcInterface {
     /// The RPC namespace.
     pub namespace: String,
@@ -160,7 +162,7 @@ pub struct RpcInterface {
 }
 
 /// A whole configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// The daemon itself.
     pub daemon: DaemonSettings,

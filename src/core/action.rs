@@ -179,7 +179,7 @@ pub enum ExitKind {
 }
 
 /// What the runtime is to do, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Make a child, and report `Spawned` or `SpawnFailed`.
     Spawn {
@@ -269,6 +269,11 @@ pub enum Action {
         token: Token,
         /// The answer.
         outcome: Result<Reply, Fault>,
+    },
+    /// Hand everything over to another program in this process, or say why that cannot be.
+    HandOver {
+        /// The request that asks for it; none for a signal.
+        token: Option<Token>,
     },
     /// Everything is stopped: end the engine.
     Exit(ExitKind),

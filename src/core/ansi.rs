@@ -1,17 +1,19 @@
 //! Removes ANSI escape sequences from a stream of bytes (`strip_ansi`, C-381).
 
+use serde::{Deserialize, Serialize};
+
 /// The bytes that end a sequence; any other byte after `ESC [` is swallowed until one comes.
 const FINALS: &[u8] = b"HfABCDRsuJKhlpm";
 
 const ESC: u8 = 0x1b;
 
 /// A stripper that remembers where it is, so that a sequence may come in pieces.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ansi {
     state: State,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     #[default]
     Text,

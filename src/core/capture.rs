@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
+use serde::{Deserialize, Serialize};
+
 /// What begins a communication.
 pub const BEGIN: &[u8] = b"<!--XSUPERVISOR:BEGIN-->";
 /// What ends it.
@@ -25,7 +27,7 @@ pub enum Piece<'a> {
 
 /// Tells ordinary output from communications. The tokens may come in pieces; what may still
 /// become one is held back, and nothing else (C-413).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Splitter {
     inside: bool,
     /// How much of the token that is looked for stood at the end of the last piece.
@@ -97,7 +99,7 @@ fn beginning_at_end(data: &[u8], token: &[u8]) -> usize {
 }
 
 /// The last bytes of a text, up to a limit that holds (C-372, better).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     most: usize,
     bytes: VecDeque<u8>,

@@ -82,6 +82,8 @@ pub enum Request {
     },
     /// Stop everything and exit (C-296).
     Shutdown,
+    /// Go on as the program that is installed now, with the same processes.
+    Upgrade,
     /// Stop everything and start again with a fresh configuration (C-296, C-390).
     Restart,
 }

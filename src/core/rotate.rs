@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 /// More rotated files than anybody keeps: a bound for loops over a configured number.
 const MOST_BACKUPS: u32 = 9_999;
 
 /// The rotation of one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rotation {
     maxbytes: u64,
     backups: u32,

@@ -41,6 +41,10 @@ impl Supervisor {
                 self.begin_shutdown(ExitKind::Shutdown, turn);
                 Ok(Some(Reply::Done))
             }
+            Request::Upgrade => {
+                turn.act(Action::HandOver { token: Some(token) });
+                Ok(None)
+            }
             Request::Restart => {
                 turn.act(Action::LoadForRestart);
                 Ok(Some(Reply::Done))

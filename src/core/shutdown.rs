@@ -75,6 +75,12 @@ impl Supervisor {
                     turn.act(Action::LoadForRestart);
                 }
             }
+            Signal::USR1 => {
+                turn.log(Level::Info, format!("received {signal} indicating upgrade request"));
+                if self.state == DaemonState::Running {
+                    turn.act(Action::HandOver { token: None });
+                }
+            }
             Signal::USR2 => {
                 turn.log(Level::Info, format!("received {signal} indicating log reopen request"));
                 turn.act(Action::ReopenLogs);

@@ -197,6 +197,11 @@ impl Supervisor {
         self
     }
 
+    /// All clients are gone, but for those whose requests were abandoned one by one.
+    pub fn forget_clients(&mut self) {
+        self.ticks.forget_clients();
+    }
+
     /// How many requests wait for an answer.
     #[must_use]
     pub fn waiting(&self) -> usize {

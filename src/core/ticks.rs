@@ -26,6 +26,11 @@ impl Ticks {
         *clients = if wanted { clients.saturating_add(1) } else { clients.saturating_sub(1) };
     }
 
+    /// All clients are gone.
+    pub fn forget_clients(&mut self) {
+        self.clients = [0; 3];
+    }
+
     /// Whether a client wants ticks of this period.
     #[must_use]
     pub fn is_wanted(&self, period: Period) -> bool {

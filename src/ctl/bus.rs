@@ -21,7 +21,7 @@ use failure::timed_out;
 
 use super::client::{
     Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Login, Outcome, ProcessInfo,
-    StateChange,
+    StateChange, Upgrades,
 };
 use crate::dbus::proxy::{ManagerProxy, Options};
 use crate::dbus::types::{Bytes, ConfigurationRow, MANAGER, ProcessRow, ResultRow};
@@ -74,6 +74,7 @@ pub struct Facts {
     state_code: i32,
     /// The configuration file of the daemon, absolute.
     pub configuration_file: String,
+    upgrades: Upgrades,
 }
 
 impl BusClient {
@@ -108,12 +109,20 @@ impl BusClient {
                 .and_then(|value| String::try_from(value).ok())
                 .unwrap_or_default()
         };
+        let number = |key: &str| {
+            values.get(key).and_then(|value| u32::try_from(value).ok()).unwrap_or_default()
+        };
         let facts = Facts {
             version: text("Version"),
             api_version: text("ApiVersion"),
-            pid: values.get("Pid").and_then(|v| u32::try_from(v).ok()).unwrap_or_default(),
+            pid: number("Pid"),
             state_code: values.get("StateCode").and_then(|v| i32::try_from(v).ok()).unwrap_or(1),
             configuration_file: text("ConfigurationFile"),
+            upgrades: Upgrades {
+                counts: (number("Upgrades"), number("FailedUpgrades")),
+                error: text("UpgradeError"),
+                version: String::new(),
+            },
         };
         self.facts.replace(Some(facts.clone()));
         Ok(facts)
@@ -293,6 +302,15 @@ impl Client for BusClient {
 
     async fn restart(&self) -> Result<(), CallError> {
         self.ask("Restart", &()).await
+    }
+
+    async fn upgrade(&self) -> Result<(), CallError> {
+        self.ask("Upgrade", &()).await
+    }
+
+    async fn upgrades(&self) -> Result<Upgrades, CallError> {
+        let Facts { upgrades, version, .. } = self.facts().await?;
+        Ok(Upgrades { version, ..upgrades })
     }
 
     async fn create_login(&self, read_only: bool) -> Result<Login, CallError> {

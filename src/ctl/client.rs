@@ -82,6 +82,17 @@ pub enum Log<'a> {
     Process(&'a str, Channel),
 }
 
+/// The hot upgrades of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Upgrades {
+    /// How many there were, and how many failed since.
+    pub counts: (u32, u32),
+    /// Why the last one failed.
+    pub error: String,
+    /// The version that runs now.
+    pub version: String,
+}
+
 /// A link to the web page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
@@ -203,6 +214,12 @@ pub trait Client {
 
     /// Restarts the daemon.
     async fn restart(&self) -> Result<(), CallError>;
+
+    /// Has the daemon go on as the program that is installed now.
+    async fn upgrade(&self) -> Result<(), CallError>;
+
+    /// What the daemon has to say of upgrades.
+    async fn upgrades(&self) -> Result<Upgrades, CallError>;
 
     /// Makes a link that lets somebody in on the web page once, to look only or to act.
     async fn create_login(&self, read_only: bool) -> Result<Login, CallError>;

@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(at_end("sta"), (0, vec!["start ".to_owned(), "status ".to_owned()]));
         assert_eq!(at_end("  he"), (2, vec!["help ".to_owned()]));
         assert_eq!(at_end("help ver"), (5, vec!["version ".to_owned()]));
-        assert_eq!(at_end("").1.len(), 23);
+        assert_eq!(at_end("").1.len(), 24);
         assert_eq!(at_end("web --").1, ["--read-only "]);
     }
 

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::bus::{PATIENCE, States, differences};
 use super::client::{
     Action, CallError, Changes, Client, ConfigInfo, Log, LogStream, Login, Outcome, ProcessInfo,
-    StateChange,
+    StateChange, Upgrades,
 };
 use super::http::{self, Server};
 use super::tls;
@@ -381,6 +381,16 @@ impl Client for XmlRpcClient {
 
     async fn restart(&self) -> Result<(), CallError> {
         self.done("restart", &[]).await
+    }
+
+    async fn upgrade(&self) -> Result<(), CallError> {
+        let why =
+            "upgrades are asked for over D-Bus alone: on the machine of supervisord, without -s";
+        Err(CallError::Fault(Fault::new(FaultKind::Failed, why)))
+    }
+
+    async fn upgrades(&self) -> Result<Upgrades, CallError> {
+        Ok(Upgrades::default())
     }
 
     async fn create_login(&self, _read_only: bool) -> Result<Login, CallError> {

@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Upgrades};
 use crate::config::settings::{MainLog, Settings};
 use crate::core::supervisor::{self, Serials, Supervisor};
 use crate::dbus::endpoint::{Bus, Endpoints, Options};
@@ -21,6 +21,7 @@ use crate::runtime::command::{self, Inheritance};
 use crate::runtime::driver::{self, Loader, Outcome};
 use crate::runtime::effects::Effects;
 use crate::runtime::handle::{Announcement, EngineHandle};
+use crate::runtime::handover::{Baggage, EngineLeft};
 use crate::runtime::leftovers::Sweeper;
 use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget, Tapped};
 use crate::runtime::spawner::{SpawnContext, Spawner};
@@ -76,6 +77,10 @@ pub struct Parts<'a> {
     pub link: Option<Link>,
     /// Where the counters of events go on.
     pub serials: Serials,
+    /// What another engine left, to go on with instead of a start.
+    pub left: Option<(EngineLeft, Baggage)>,
+    /// What there is to say of upgrades.
+    pub upgrades: Upgrades,
 }
 
 /// Runs until a shutdown or a restart.
@@ -96,12 +101,14 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         ready,
         link,
         serials,
+        left,
+        upgrades,
     } = parts;
     let log = plane.handle();
     let namespaces = settings.rpcinterfaces.iter().filter(|interface| interface.builtin);
     let namespaces = namespaces.map(|interface| interface.namespace.clone()).collect();
     let daemon = settings.daemon;
-    if !daemon.nocleanup {
+    if !daemon.nocleanup && left.is_none() {
         for warning in logs::clean_auto_logs(&daemon.childlogdir, &daemon.identifier) {
             log.record(warning);
         }
@@ -110,11 +117,17 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         MainLog::Path(path) => Some(path),
         MainLog::Syslog | MainLog::Journal => None,
     };
-    let identity = supervisor::Identity {
-        identifier: daemon.identifier.clone(),
-        childlogdir: daemon.childlogdir,
-        seed: seed(),
-        serials,
+    let (supervisor, (unspawned, unfinished), mut baggage) = if let Some((left, baggage)) = left {
+        let EngineLeft { supervisor, spawner, unfinished } = left;
+        (supervisor.restored(), (Some(spawner), Some(unfinished)), baggage)
+    } else {
+        let identity = supervisor::Identity {
+            identifier: daemon.identifier.clone(),
+            childlogdir: daemon.childlogdir,
+            seed: seed(),
+            serials,
+        };
+        (Supervisor::new(identity, settings.groups), (None, None), Baggage::default())
     };
     let context = SpawnContext {
         inheritance: Arc::clone(&inheritance),
@@ -122,12 +135,13 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         log: log.clone(),
         cgroups,
     };
-    let (spawner, news) =
-        Spawner::start(context).map_err(|error| format!("could not start a thread: {error}"))?;
+    let unspawned = unspawned.map(|left| (left, &mut baggage));
+    let (spawner, news) = Spawner::start(context, unspawned)
+        .map_err(|error| format!("could not start a thread: {error}"))?;
     let (sweeper, swept) =
         Sweeper::start().map_err(|error| format!("could not start a thread: {error}"))?;
     let (engine, done) = driver::start(driver::Parts {
-        supervisor: Supervisor::new(identity, settings.groups),
+        supervisor,
         spawner,
         news,
         tapped,
@@ -141,6 +155,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
             }
         }),
         link,
+        left: unfinished.map(|left| (left, baggage)),
     })
     .map_err(|error| format!("could not start the engine: {error}"))?;
 
@@ -157,6 +172,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
             identifier: daemon.identifier,
             pid: std::process::id(),
             config_file: daemon.config_file,
+            upgrades,
         },
     });
     let logins = Logins::to(servers, sessions.clone());

@@ -8,6 +8,7 @@ pub mod args;
 mod error;
 mod incarnation;
 mod startup;
+mod upgrade;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -17,11 +18,17 @@ use crate::sys::host::RealHost;
 use crate::systemd::listen;
 use crate::systemd::notify::Manager;
 use error::StartError;
+use upgrade::{Legacy, Purpose};
 
 /// The entry of `supervisord`: exit code 0 after a shutdown, 2 for a usage error, 1 when it
 /// could not start for another reason (C-120).
 pub fn main() -> ExitCode {
     // First of all, while nothing else is open.
+    match upgrade::purpose() {
+        Purpose::Start => {}
+        Purpose::Trial(outcome) => return trial(outcome),
+        Purpose::GoOn(outcome) => return go_on(outcome),
+    }
     let handed = listen::take();
     let manager = Manager::of_environment();
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
@@ -34,6 +41,24 @@ pub fn main() -> ExitCode {
         Ok(Invocation::Run(overrides)) => startup::run(*overrides, handed, &manager),
         Err(text) => Err(StartError::Usage(text)),
     };
+    end(&program, &manager, outcome)
+}
+
+/// This program can go on from the state of another one, or says why not.
+fn trial(outcome: Result<(), String>) -> ExitCode {
+    let Err(why) = outcome else { return ExitCode::SUCCESS };
+    say(&format!("{why}\n"));
+    ExitCode::FAILURE
+}
+
+/// Another program was at work in this process.
+fn go_on(outcome: Result<Box<Legacy>, String>) -> ExitCode {
+    let manager = Manager::of_environment();
+    let outcome = outcome.map_err(StartError::Failed).and_then(|left| startup::go_on(*left));
+    end("supervisord", &manager, outcome)
+}
+
+fn end(program: &str, manager: &Manager, outcome: Result<(), StartError>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     let text = error.text();
     let (errno, name) = error.codes();

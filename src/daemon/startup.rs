@@ -10,6 +10,8 @@ use nix::unistd::geteuid;
 
 use super::error::{StartError, refused, usage};
 use super::incarnation::{self, Parts};
+use super::upgrade::{Daemon, FileLeft, Legacy, State};
+use crate::api::Upgrades;
 use crate::config::settings::{Access, HttpAddress, MainLog, Settings};
 use crate::config::{self, Host, Overrides};
 use crate::core::action::ExitKind;
@@ -21,7 +23,8 @@ use crate::model::paths;
 use crate::model::record::{Level, Record};
 use crate::runtime::cgroups;
 use crate::runtime::command::Inheritance;
-use crate::runtime::driver::Loader;
+use crate::runtime::driver::{Loader, Outcome};
+use crate::runtime::handover::{Baggage, EngineLeft};
 use crate::runtime::logs::{self, LogHandle, LogPlane};
 use crate::sys::cgroup::Tree;
 use crate::sys::daemonize::{self, Ready};
@@ -72,6 +75,49 @@ pub fn run(mut overrides: Overrides, handed: Handed, manager: &Manager) -> Resul
         .go_to_work(settings)
 }
 
+/// Goes on where another program stopped in this process: nothing is made anew that it had.
+pub fn go_on(left: Legacy) -> Result<(), StartError> {
+    let Legacy { state, mut baggage, version } = left;
+    let State { overrides, settings, nofile, cgroups, manager, bus, pidfile, .. } = state;
+    let text = format!("supervisord {} goes on for {version}", env!("CARGO_PKG_VERSION"));
+    let mut records = vec![Record::new(Level::Info, text)];
+    let missing = |error| refused(&error, "could not go on for another program");
+    let mut servers = Listeners::adopt(state.servers, &mut baggage).map_err(missing)?;
+    // With their certificates, which are read again.
+    move_servers(&mut servers, &settings, &mut records);
+    let mut bus = match bus {
+        Some(FileLeft { path, slot, identity }) => {
+            Some(Listener::adopt(baggage.take(slot).map_err(missing)?, &path, identity))
+        }
+        None => None,
+    };
+    let pidfile = match pidfile {
+        Some(FileLeft { path, slot, identity }) => {
+            Some(PidFile::adopt(&path, baggage.take(slot).map_err(missing)?, identity))
+        }
+        None => None,
+    };
+    let resumed = Resumed {
+        engine: state.engine,
+        baggage,
+        pidfile,
+        upgrades: Upgrades { done: state.upgrades.saturating_add(1), ..Upgrades::default() },
+    };
+    let cgroups = cgroups.map(|place| Arc::new(Tree::adopt(place)));
+    let prepared = Prepared { overrides, records, nofile, bus: None, cgroups, servers, manager };
+    let outcome = prepared.live(settings, &mut bus, None, Some(resumed));
+    remove_bus(bus);
+    outcome
+}
+
+/// What an incarnation goes on with instead of a start.
+struct Resumed {
+    engine: EngineLeft,
+    baggage: Baggage,
+    pidfile: Option<PidFile>,
+    upgrades: Upgrades,
+}
+
 /// What was made ready before the daemon went to the background.
 struct Prepared {
     overrides: Overrides,
@@ -110,7 +156,7 @@ impl Prepared {
             ready = Some(daemonized.ready);
         }
         let mut bus = self.bus.take();
-        let outcome = self.live(settings, &mut bus, ready);
+        let outcome = self.live(settings, &mut bus, ready, None);
         remove_bus(bus);
         outcome
     }
@@ -121,8 +167,13 @@ impl Prepared {
         mut settings: Settings,
         bus: &mut Option<Listener>,
         mut ready: Option<Ready>,
+        mut resumed: Option<Resumed>,
     ) -> Result<(), StartError> {
         let Self { overrides, mut records, nofile, cgroups, mut servers, manager, .. } = self;
+        // They are for the engine alone, which unblocks them in its own thread.
+        let _blocked = signals::block_all();
+        // What is installed there at an upgrade is what goes on.
+        let program = std::env::current_exe().ok();
         signals::ignore_sigpipe()
             .map_err(|errno| refused(&errno.into(), "could not ignore SIGPIPE"))?;
         if let Err(errno) = subreaper::adopt_orphans() {
@@ -130,8 +181,9 @@ impl Prepared {
             records.push(Record::new(Level::Debug, text));
         }
         let inheritance = Arc::new(Inheritance::new(std::env::vars_os(), nofile));
+        let command_line = overrides.clone();
         let loader: Loader = Arc::new(move || {
-            config::load(&overrides, &super::host()).map_err(|errors| errors.to_string())
+            config::load(&command_line, &super::host()).map_err(|errors| errors.to_string())
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -142,12 +194,23 @@ impl Prepared {
         let sessions = Sessions::default();
         let mut restarted = false;
         let mut serials = Serials::default();
+        let mut upgrades_so_far = Upgrades::default();
         loop {
             let (plane, tapped) = LogPlane::start(&incarnation::main_log_plan(&settings))
                 .map_err(|error| refused(&error, "could not start the log"))?;
             let log = plane.handle();
-            announce(&settings, std::mem::take(&mut records), &log);
-            let pidfile = write_pid_file(&settings.daemon.pidfile, &log)?;
+            let (left, held, mut upgrades) = if let Some(resumed) = resumed.take() {
+                for note in std::mem::take(&mut records) {
+                    log.record(note);
+                }
+                let Resumed { engine, baggage, pidfile, upgrades } = resumed;
+                (Some((engine, baggage)), pidfile, upgrades)
+            } else {
+                announce(&settings, std::mem::take(&mut records), &log);
+                let held = write_pid_file(&settings.daemon.pidfile, &log)?;
+                (None, held, std::mem::take(&mut upgrades_so_far))
+            };
+            let again = restarted || left.is_some();
             let parts = Parts {
                 plane,
                 tapped,
@@ -159,19 +222,48 @@ impl Prepared {
                 loader: Arc::clone(&loader),
                 restart_loader: restart_loader(&loader, &settings.daemon.pidfile, &servers),
                 ready: ready.take(),
-                link: Link::new(&manager, restarted, clock::now().mono),
+                link: Link::new(&manager, again, clock::now().mono),
                 serials,
+                left,
+                upgrades: upgrades.clone(),
             };
             restarted = true;
             let previous = settings.clone();
             let outcome =
                 runtime.block_on(incarnation::live(settings, parts)).map_err(StartError::Failed)?;
-            if let Some(Err(error)) = pidfile.map(PidFile::remove) {
+            let (kind, next) = match outcome {
+                Outcome::Ended { kind, next, serials: so_far } => {
+                    serials = so_far;
+                    (kind, next)
+                }
+                Outcome::HandedOver(engine, baggage) => {
+                    settings = previous;
+                    let daemon = Daemon {
+                        overrides: &overrides,
+                        settings: &settings,
+                        nofile,
+                        cgroups: cgroups.as_deref(),
+                        manager: &manager,
+                        bus: bus.as_ref(),
+                        pidfile: held.as_ref(),
+                        servers: &servers,
+                        upgrades: upgrades.done,
+                    };
+                    let (error, engine, baggage) =
+                        daemon.replace(program.as_deref(), *engine, baggage);
+                    records.push(Record::new(Level::Error, format!("not upgraded: {error}")));
+                    upgrades.failed = upgrades.failed.saturating_add(1);
+                    upgrades.error = Some(error.into());
+                    resumed = Some(Resumed { engine, baggage, pidfile: held, upgrades });
+                    continue;
+                }
+            };
+            upgrades_so_far = upgrades;
+            if let Some(Err(error)) = held.map(PidFile::remove) {
                 super::say(&format!("could not remove the pid file: {error}\n"));
             }
-            serials = outcome.serials;
-            match outcome.kind {
-                ExitKind::Restart => settings = outcome.next.unwrap_or(previous),
+            match kind {
+                ExitKind::Restart => settings = next.map_or(previous, |next| *next),
                 ExitKind::Shutdown => {
                     for note in servers.close() {
                         super::say(&format!("{}\n", note.text));

@@ -178,6 +178,10 @@ pub(super) async fn call(context: &Context, api: &Api, member: &str, call: Call<
             api.shutdown().await?;
             call.done()
         }
+        "Upgrade" => {
+            api.upgrade().await?;
+            call.done()
+        }
         "Restart" => {
             api.restart().await?;
             call.done()
@@ -223,6 +227,11 @@ pub(super) fn property(api: &Api, name: &str) -> Option<Variant<'static>> {
     let identity = api.identity();
     Some(match name {
         "Version" => VERSION.into(),
+        "Upgrades" => api.identity().upgrades.done.into(),
+        "FailedUpgrades" => api.identity().upgrades.failed.into(),
+        "UpgradeError" => {
+            api.identity().upgrades.error.as_deref().unwrap_or_default().to_owned().into()
+        }
         "ApiVersion" => API_VERSION.into(),
         "Identification" => identity.identifier.clone().into(),
         "Pid" => identity.pid.into(),

@@ -146,6 +146,9 @@ pub trait Manager {
     fn shutdown(&self) -> zbus::Result<()>;
     /// Stops everything, reads the configuration again, starts.
     fn restart(&self) -> zbus::Result<()>;
+
+    /// See the contract.
+    fn upgrade(&self) -> zbus::Result<()>;
     /// Asks for signals on a connection without a broker.
     fn subscribe(&self) -> zbus::Result<()>;
     /// Asks for no more signals.

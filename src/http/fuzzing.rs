@@ -19,7 +19,7 @@ use super::sessions::Sessions;
 use super::visitor::{Role, Visitor};
 use super::xmlrpc::{Rpc, Value, decode, encode};
 use super::{routes, tail};
-use crate::api::{Api, Identity, MAX_NAME, Named, Parts};
+use crate::api::{Api, Identity, MAX_NAME, Named, Parts, Upgrades};
 use crate::model::record::Level;
 use crate::model::snapshot::{Channel, Snapshot};
 use crate::model::time::Now;
@@ -58,6 +58,7 @@ impl World {
                 identifier: "supervisor".to_owned(),
                 pid: 1,
                 config_file: "/etc/supervisord.conf".into(),
+                upgrades: Upgrades::default(),
             },
         });
         let options = Options {

@@ -4,17 +4,20 @@
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::{User, geteuid};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::tls::{self, Tls, TlsError};
 use crate::config::settings::{Access, HttpAddress, HttpServer, TlsFiles};
 use crate::model::record::{Level, Record};
+use crate::runtime::handover::{Baggage, Slot};
 use crate::sys::socket::{BindError, Listener};
 use crate::sys::tcp;
 use crate::systemd::listen::{self, Activated};
@@ -154,6 +157,27 @@ pub struct Listeners {
     handed: Vec<Activated>,
 }
 
+/// The sockets on their way to another program.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ListenersLeft {
+    bound: Vec<(HttpServer, SocketLeft)>,
+    handed: Vec<HandedLeft>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum SocketLeft {
+    Inet(Slot),
+    /// With its file, and what that is known by.
+    Unix(Slot, PathBuf, (u64, u64)),
+    Handed(HandedLeft),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HandedLeft {
+    name: String,
+    slot: Slot,
+}
+
 /// What happened when sockets were opened.
 #[derive(Debug, Default)]
 pub struct Opened {
@@ -226,6 +250,53 @@ impl Listeners {
         opened
     }
 
+    /// Other handles on all sockets, for another program in this process.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn share(&self, baggage: &mut Baggage) -> io::Result<ListenersLeft> {
+        let mut left = ListenersLeft::default();
+        for activated in &self.handed {
+            left.handed.push(share_handed(activated, baggage)?);
+        }
+        for Bound { server, socket, .. } in &self.bound {
+            let socket = match socket {
+                Socket::Inet(socket) => {
+                    SocketLeft::Inet(baggage.put(socket.as_fd().try_clone_to_owned()?))
+                }
+                Socket::Unix(listener) => {
+                    let slot = baggage.put(listener.try_clone_socket()?.into());
+                    SocketLeft::Unix(slot, listener.path().to_owned(), listener.identity())
+                }
+                Socket::Handed(activated) => SocketLeft::Handed(share_handed(activated, baggage)?),
+            };
+            left.bound.push((server.clone(), socket));
+        }
+        Ok(left)
+    }
+
+    /// Goes on with sockets that were shared. [`open`](Self::open) finds the servers for them.
+    ///
+    /// # Errors
+    /// One is missing, or is no socket.
+    pub fn adopt(left: ListenersLeft, baggage: &mut Baggage) -> io::Result<Self> {
+        let mut listeners = Self::default();
+        for one in left.handed {
+            listeners.handed.push(adopt_handed(one, baggage)?);
+        }
+        for (server, socket) in left.bound {
+            let socket = match socket {
+                SocketLeft::Inet(slot) => Socket::Inet(baggage.take(slot)?.into()),
+                SocketLeft::Unix(slot, path, identity) => {
+                    Socket::Unix(Listener::adopt(baggage.take(slot)?, &path, identity))
+                }
+                SocketLeft::Handed(one) => Socket::Handed(adopt_handed(one, baggage)?),
+            };
+            listeners.bound.push(Bound { server, socket, tls: None });
+        }
+        Ok(listeners)
+    }
+
     /// The service manager's socket for a server.
     fn handed_for(&mut self, server: &HttpServer, notes: &mut Vec<Record>) -> Option<Socket> {
         let by_address = self.handed.iter().position(|handed| is_at(handed, &server.address));
@@ -277,6 +348,15 @@ impl Drop for Listeners {
         // Whoever wants to know calls `close`.
         drop(close(std::mem::take(&mut self.bound)));
     }
+}
+
+fn share_handed(activated: &Activated, baggage: &mut Baggage) -> io::Result<HandedLeft> {
+    Ok(HandedLeft { name: activated.name.clone(), slot: baggage.put(activated.share()?) })
+}
+
+fn adopt_handed(left: HandedLeft, baggage: &mut Baggage) -> io::Result<Activated> {
+    let HandedLeft { name, slot } = left;
+    listen::fit(name, baggage.take(slot)?).map_err(io::Error::other)
 }
 
 /// Where the service manager's socket is, as a configuration would say it.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{self, sleep, sleep_until, timeout};
 use tower_service::Service;
 use warp::http::{Request, Response as HyperResponse, StatusCode};
 use warp::reply::Response;
@@ -254,7 +255,9 @@ async fn serve<S>(
 {
     let seat = Arc::new(seat);
     let io = TokioIo::new(Guarded::new(stream, stall::PATIENCE));
+    let begun = AtomicBool::new(false);
     let service = service_fn(|request| {
+        begun.store(true, Ordering::Relaxed);
         let (site, seat, end) = (Arc::clone(&site), Arc::clone(&seat), end.clone());
         async move { Ok::<_, Infallible>(answer(&site, &seat, &end, request).await) }
     });
@@ -269,18 +272,27 @@ async fn serve<S>(
         .max_buf_size(MAX_HEAD)
         .serve_connection(io, service);
     tokio::pin!(connection);
-    let mut leaving = false;
+    let mut leaving: Option<time::Instant> = None;
     loop {
         tokio::select! {
             // Why a connection ended is known to whoever ended it.
             _ = connection.as_mut() => return,
             () = seat.evicted() => return,
-            () = stopping(&mut stopped), if !leaving => {
-                leaving = true;
-                connection.as_mut().graceful_shutdown();
+            () = stopping(&mut stopped), if leaving.is_none() => {
+                leaving = Some(time::Instant::now() + LEAVING);
+                // The request of one that is new is on its way.
+                if begun.load(Ordering::Relaxed) {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
-            // What has not got as far as a whole request by then will not be waited for.
-            () = sleep(LEAVING), if leaving && !seat.is_at_work() => return,
+            () = sleep_until(leaving.unwrap_or_else(time::Instant::now)), if leaving.is_some() => {
+                // What has not got as far as a whole request by then will not be waited for.
+                if !seat.is_at_work() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                leaving = Some(time::Instant::now() + LEAVING);
+            }
         }
     }
 }

@@ -63,6 +63,8 @@ impl Signal {
     pub const CHLD: Signal = Signal(17);
     /// Asks a process to reopen its logs, by convention.
     pub const USR2: Signal = Signal(12);
+    /// `SIGUSR1`.
+    pub const USR1: Signal = Signal(10);
     /// Asks a process to end.
     pub const TERM: Signal = Signal(15);
 

@@ -128,6 +128,11 @@ impl Cgroups {
         self.plan_look();
     }
 
+    /// The programs that are gone, for another daemon to look after.
+    pub fn hand_over(&mut self) -> Vec<ProcessName> {
+        std::mem::take(&mut self.left).into_iter().collect()
+    }
+
     /// How long to wait for something else to do before [`look`](Self::look) is due; none is for
     /// ever.
     #[must_use]

@@ -10,10 +10,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+mod leave;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::effects::Effects;
 use super::handle::{Announcement, EngineHandle, Envelope};
+use super::handover::{Baggage, EngineLeft, Unfinished};
 use super::happenings::Happenings;
 use super::leftovers::Sweeper;
 use super::logs::{Tapped, What};
@@ -21,7 +24,8 @@ use super::signals::Signals;
 use super::spawner::{News, Spawner};
 use super::stdin::Undelivered;
 use crate::config::settings::Settings;
-use crate::core::action::{Action, ExitKind, Heard, Input, Leftovers, Run};
+use crate::core::action::{Action, ExitKind, Generation, Heard, Input, Leftovers, Run, Sweep};
+use crate::core::key::ProcKey;
 use crate::core::request::{Reply, Token};
 use crate::core::supervisor::{Serials, Supervisor};
 use crate::model::event::Published;
@@ -29,7 +33,8 @@ use crate::model::exit::ExitStatus;
 use crate::model::fault::Fault;
 use crate::model::signal::Signal;
 use crate::model::snapshot::Snapshot;
-use crate::sys::{clock, reap};
+use crate::model::time::Mono;
+use crate::sys::{clock, reap, signals};
 use crate::systemd::herald::Scene;
 use crate::systemd::link::Link;
 
@@ -53,15 +58,26 @@ const EVENT_QUEUE: usize = 4096;
 /// How long what the spawner still has to do may hold the end up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long spawns that are under way may hold a handover up; it is given up then.
+const CALM: Duration = Duration::from_secs(10);
+
+/// How long the log plane may take to write what it has read before a handover.
+const LOGS: Duration = Duration::from_secs(2);
+
 /// How an engine ended.
 #[derive(Debug)]
-pub struct Outcome {
-    /// For good, or to start again.
-    pub kind: ExitKind,
-    /// The configuration to start again with, already checked.
-    pub next: Option<Settings>,
-    /// Where the counters go on when it starts again.
-    pub serials: Serials,
+pub enum Outcome {
+    /// Everything is stopped.
+    Ended {
+        /// For good, or to start again.
+        kind: ExitKind,
+        /// The configuration to start again with, already checked.
+        next: Option<Box<Settings>>,
+        /// Where the counters go on when it starts again.
+        serials: Serials,
+    },
+    /// Everything runs on, and another engine takes over.
+    HandedOver(Box<EngineLeft>, Baggage),
 }
 
 /// What an engine is made of.
@@ -86,12 +102,14 @@ pub struct Parts {
     pub on_ready: OnReady,
     /// The link to the service manager; none without one.
     pub link: Option<Link>,
+    /// What another engine had in hand; none at a start.
+    pub left: Option<(Unfinished, Baggage)>,
 }
 
 /// Starts an engine on a thread of its own.
 ///
 /// # Errors
-/// When the thread, or its event loop, cannot be made.
+/// When the thread, or its event loop, cannot be made, or something of what was left is missing.
 pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcome>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (requests_in, requests) = mpsc::channel(REQUEST_QUEUE);
@@ -102,14 +120,22 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
     let (announcements_in, announcements) = mpsc::unbounded_channel();
     let handle = EngineHandle::new(requests_in, snapshots_out, events.clone())
         .with_announcements(announcements_in);
+    let mut effects = parts.effects;
+    let mut resumed = None;
     let signals = {
         let _guard = runtime.enter();
+        if let Some((left, mut baggage)) = parts.left {
+            let Unfinished { effects: children, logs, pipes, sweeps, held, signals } = left;
+            effects.logs().adopt(logs, baggage.take_all(pipes)?);
+            effects.adopt(children, &mut baggage)?;
+            resumed = Some(Resumed { sweeps, held, signals });
+        }
         Signals::new()?
     };
     let engine = Engine {
         core: supervisor,
         spawner: parts.spawner,
-        effects: parts.effects,
+        effects,
         sweeper: parts.sweeper,
         swept: parts.swept,
         loader: parts.loader,
@@ -132,10 +158,15 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         next_token: 0,
         early_exits: HashMap::new(),
         exit: None,
+        leaving: None,
+        held: Vec::new(),
+        sweeps: HashMap::new(),
     };
     let (done_in, done) = oneshot::channel();
     thread::Builder::new().name("engine".to_owned()).spawn(move || {
-        let _ = done_in.send(runtime.block_on(engine.run(signals)));
+        // Nobody else hears signals, so that none gets lost between two engines.
+        signals::unblock_all();
+        let _ = done_in.send(runtime.block_on(engine.run(signals, resumed)));
     })?;
     Ok((handle, done))
 }
@@ -171,6 +202,29 @@ struct Engine {
     /// Children that ended before the spawner reported them.
     early_exits: HashMap<i32, ExitStatus>,
     exit: Option<ExitKind>,
+    /// A handover is under way.
+    leaving: Option<Leaving>,
+    /// What was decided, and is for who comes after.
+    held: Vec<Action>,
+    /// What is being done about leftovers, until there are none.
+    sweeps: HashMap<ProcKey, (Generation, Sweep)>,
+}
+
+/// A handover that waits until no child is being made.
+struct Leaving {
+    /// Who asked for it.
+    token: Option<Token>,
+    /// When it is given up.
+    until: Mono,
+    /// The log plane is gone: there is no way back.
+    logs_gone: bool,
+}
+
+/// What is done first by an engine that goes on for another.
+struct Resumed {
+    sweeps: Vec<(ProcKey, Generation, Sweep)>,
+    held: Vec<Action>,
+    signals: Vec<Signal>,
 }
 
 /// What woke the engine.
@@ -188,13 +242,30 @@ enum Wake {
 }
 
 impl Engine {
-    async fn run(mut self, mut signals: Signals) -> Outcome {
-        self.feed(Input::Boot);
-        let mut busy = false;
+    async fn run(mut self, mut signals: Signals, resumed: Option<Resumed>) -> Outcome {
+        // Whoever ended between two engines is found by looking.
+        let mut busy = resumed.is_some();
+        match resumed {
+            Some(resumed) => self.resume(resumed),
+            None => self.feed(Input::Boot),
+        }
         let kind = loop {
             self.publish();
             if let Some(kind) = self.exit {
                 break kind;
+            }
+            if self.is_calm() {
+                // From here on they wait for the next engine.
+                let blocked = signals::block_all();
+                match self.take_logs().await {
+                    Ok(logs) => {
+                        std::mem::forget(blocked);
+                        let (left, baggage) = self.leave(logs, signals).await;
+                        return Outcome::HandedOver(Box::new(left), baggage);
+                    }
+                    Err(error) => self.stay(&error),
+                }
+                continue;
             }
             let wake = self.wait(&mut signals, busy).await;
             if matches!(wake, Wake::Signal(Signal::CHLD)) {
@@ -226,14 +297,15 @@ impl Engine {
         if let Some(link) = self.link {
             link.end(clock::now().mono);
         }
-        Outcome { kind, next: self.next, serials: self.core.serials() }
+        Outcome::Ended { kind, next: self.next.map(Box::new), serials: self.core.serials() }
     }
 
     /// Waits for something to happen; when `busy`, only looks whether something did.
     async fn wait(&mut self, signals: &mut Signals, busy: bool) -> Wake {
         let now = clock::now().mono;
         let link = self.link.as_ref().and_then(Link::deadline);
-        let deadline = [self.core.next_deadline(), link].into_iter().flatten().min();
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
+        let deadline = [self.core.next_deadline(), link, leaving].into_iter().flatten().min();
         let deadline = deadline.map(|at| at - now);
         let loaded = async {
             match &mut self.loaded {
@@ -250,7 +322,9 @@ impl Engine {
                 outcome.unwrap_or_else(|_| Err("reading it was interrupted".to_owned()))
             )),
             Some(announcement) = self.announcements.recv() => Wake::Announced(announcement),
-            Some(envelope) = self.requests.recv() => Wake::Request(envelope),
+            Some(envelope) = self.requests.recv(), if self.leaving.is_none() => {
+                Wake::Request(envelope)
+            }
             Some(tapped) = self.tapped.recv() => Wake::Tapped(tapped),
             Some(lost) = self.effects.undelivered() => Wake::Undelivered(lost),
             () = tokio::task::yield_now(), if busy => Wake::Busy,
@@ -321,6 +395,9 @@ impl Engine {
                 && left.count == 0
             {
                 self.effects.nothing_left(*key, *generation);
+                if self.sweeps.get(key).is_some_and(|(swept, _)| swept == generation) {
+                    self.sweeps.remove(key);
+                }
                 gone = true;
             }
             self.feed(input);
@@ -334,6 +411,9 @@ impl Engine {
 
     /// Takes requests in; says whether there may be more.
     fn take_requests(&mut self) -> bool {
+        if self.leaving.is_some() {
+            return false; // the next one answers them
+        }
         for _ in 0..PER_TURN {
             match self.requests.try_recv() {
                 Ok(envelope) => self.request(envelope),
@@ -350,18 +430,22 @@ impl Engine {
             let Some(tapped) = next.take().or_else(|| self.tapped.try_recv().ok()) else {
                 return false;
             };
-            // Dropped when this is where it belongs: there is room for more then.
-            let Tapped { key, generation, pid, what, data, permit: _permit } = tapped;
-            let what = match what {
-                What::Protocol => Heard::Protocol(data),
-                What::Log => Heard::Log(data),
-                What::Communication => Heard::Communication(data),
-                What::End => Heard::End,
-            };
-            let run = Run { key: key.process, generation };
-            self.feed(Input::Heard { run, channel: key.channel, pid, what });
+            self.hear(tapped);
         }
         true
+    }
+
+    fn hear(&mut self, tapped: Tapped) {
+        // Dropped when this is where it belongs: there is room for more then.
+        let Tapped { key, generation, pid, what, data, permit: _permit } = tapped;
+        let what = match what {
+            What::Protocol => Heard::Protocol(data),
+            What::Log => Heard::Log(data),
+            What::Communication => Heard::Communication(data),
+            What::End => Heard::End,
+        };
+        let run = Run { key: key.process, generation };
+        self.feed(Input::Heard { run, channel: key.channel, pid, what });
     }
 
     fn request(&mut self, envelope: Envelope) {
@@ -417,11 +501,15 @@ impl Engine {
     }
 
     fn carry_out(&mut self, action: Action) {
+        if self.is_for_the_next(&action) {
+            return self.held.push(action);
+        }
         match action {
             Action::Spawn { key, generation, .. } if self.effects.must_look_first(key) => {
                 self.inputs.push_back(Input::Occupied { key, generation });
             }
             Action::Spawn { key, generation, spec, logs } => {
+                self.sweeps.remove(&key);
                 self.sweeper.stop(key);
                 self.spawner.submit(key, generation, spec, logs);
             }
@@ -430,6 +518,7 @@ impl Engine {
                 self.inputs.push_back(Input::Signalled { key, generation, token, outcome });
             }
             Action::Sweep { key, generation, sweep } => {
+                self.sweeps.insert(key, (generation, sweep));
                 if let Some(leftovers) = self.effects.leftovers(key, generation) {
                     self.sweeper.sweep(key, generation, leftovers, sweep);
                 } else {
@@ -450,6 +539,7 @@ impl Engine {
             Action::CreateLogs { spec, logs } => self.spawner.create_logs(spec, logs),
             Action::TrySocket(spec) => self.spawner.try_socket(spec),
             Action::Forget(key) => {
+                self.sweeps.remove(&key);
                 self.effects.forget(key);
                 self.spawner.look();
             }
@@ -458,6 +548,7 @@ impl Engine {
             Action::Publish(event) => self.outbox_events.push(event),
             Action::Log(record) => self.effects.log(record),
             Action::Reply { token, outcome } => self.outbox_replies.push((token, outcome)),
+            Action::HandOver { token } => self.begin_to_leave(token),
             Action::Exit(kind) => self.exit = Some(kind),
         }
     }

@@ -1,12 +1,14 @@
 //! Carries out what the core decides: children, signals, logs.
 
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use tokio::sync::mpsc;
 
 use super::channels::Channels;
+use super::handover::{Baggage, ChildLeft, EffectsLeft};
 use super::logs::{ChannelKey, LogHandle};
 use super::spawner::SpawnNews;
 use super::stdin::{Stdin, Undelivered};
@@ -58,6 +60,11 @@ impl Effects {
     /// The next event that could not be written to its listener.
     pub async fn undelivered(&mut self) -> Option<Undelivered> {
         self.lost.recv().await
+    }
+
+    /// Those that are known by now.
+    pub fn undelivered_now(&mut self) -> Vec<Undelivered> {
+        std::iter::from_fn(|| self.lost.try_recv().ok()).collect()
     }
 
     /// Whether this is the pid of a live child that the core knows.
@@ -219,6 +226,54 @@ impl Effects {
     /// Logs something unexpected.
     pub fn warn(&self, text: String) {
         self.log(Record::new(Level::Warn, text));
+    }
+
+    /// Gives the children away. Nothing may be asked of them afterwards.
+    pub async fn hand_over(&mut self, baggage: &mut Baggage) -> EffectsLeft {
+        self.pids.clear();
+        let left = self.left.drain();
+        let mut handed = EffectsLeft {
+            left: left.map(|(key, (generation, left))| (key, generation, left)).collect(),
+            children: Vec::new(),
+        };
+        for (key, Child { generation, pid, stdin, name, leftovers, .. }) in self.children.drain() {
+            let stdin = stdin.hand_over().await;
+            let stdin = stdin.map(|(pipe, unwritten)| (baggage.put(pipe), unwritten));
+            handed.children.push(ChildLeft { key, generation, pid, name, leftovers, stdin });
+        }
+        handed
+    }
+
+    /// Takes over the children of another engine of this process. Runs on the engine's event loop.
+    ///
+    /// # Errors
+    /// Something of what belongs to them is missing.
+    pub fn adopt(&mut self, left: EffectsLeft, baggage: &mut Baggage) -> io::Result<()> {
+        for (key, generation, left) in left.left {
+            self.left.insert(key, (generation, left));
+        }
+        for child in left.children {
+            let ChildLeft { key, generation, pid, name, leftovers, stdin } = child;
+            let stdin = match stdin {
+                None => Stdin::Closed,
+                Some((slot, unwritten)) => {
+                    let run = Run { key, generation };
+                    Stdin::adopt(baggage.take(slot)?, unwritten, run, &self.lost_in)?
+                }
+            };
+            // It is a child of this process and was not reaped, so the pid is its own.
+            let pidfd = pidfd::open(pid).ok();
+            let child = Child { generation, pid, pidfd, stdin, name, leftovers };
+            self.pids.insert(pid, key);
+            self.children.insert(key, child);
+        }
+        Ok(())
+    }
+
+    /// The way to the logs.
+    #[must_use]
+    pub fn logs(&self) -> &LogHandle {
+        &self.logs
     }
 
     /// The engine ends: nothing of it may be left.

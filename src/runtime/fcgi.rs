@@ -2,9 +2,11 @@
 //! process of a program, shared by all, closed when the last one is gone (C-401).
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::handover::{Baggage, SocketLeft};
 use super::logs::LogHandle;
 use crate::core::action::Generation;
 use crate::core::key::ProcKey;
@@ -40,6 +42,43 @@ impl Sockets {
     #[must_use]
     pub fn new(log: LogHandle) -> Self {
         Self { open: HashMap::new(), log }
+    }
+
+    /// Goes on with the sockets of another daemon.
+    ///
+    /// # Errors
+    /// One is missing.
+    pub fn adopt(&mut self, left: Vec<SocketLeft>, baggage: &mut Baggage) -> io::Result<()> {
+        for SocketLeft { group, program, socket, users, listener, file } in left {
+            let listener = FcgiListener::adopt(&socket, baggage.take(listener)?, file)?;
+            let shared = Shared { listener, users: users.into_iter().collect() };
+            self.open.insert(Owner { group, program, socket }, shared);
+        }
+        Ok(())
+    }
+
+    /// Gives the sockets away.
+    pub fn hand_over(&mut self, baggage: &mut Baggage) -> Vec<SocketLeft> {
+        let mut left = Vec::new();
+        for (Owner { group, program, socket }, Shared { listener, users }) in self.open.drain() {
+            let (fd, file) = match listener.hand_over() {
+                Ok(given) => given,
+                Err(error) => {
+                    let text = format!("lost the socket {}: {error}", socket.address);
+                    self.log.record(Record::new(Level::Error, text));
+                    continue;
+                }
+            };
+            let (listener, users) = (baggage.put(fd), users.into_iter().collect());
+            left.push(SocketLeft { group, program, socket, users, listener, file });
+        }
+        left
+    }
+
+    /// Whether none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
     }
 
     /// Opens the socket of a program that became active, and closes it again: what is wrong with

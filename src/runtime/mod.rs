@@ -8,6 +8,7 @@ pub mod effects;
 pub mod fcgi;
 pub mod fuzzing;
 pub mod handle;
+pub mod handover;
 pub mod happenings;
 pub mod leftovers;
 pub mod logs;

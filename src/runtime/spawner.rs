@@ -8,12 +8,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc as async_mpsc;
+use tokio::sync::{mpsc as async_mpsc, oneshot};
 
 use super::cgroups::{Cgroups, Place};
 use super::channels::{Channels, OpenFiles};
 use super::command::{self, Inheritance};
 use super::fcgi::Sockets;
+use super::handover::{Baggage, SpawnerLeft};
 use super::logs::{LogHandle, create_auto_log};
 use crate::core::action::Generation;
 use crate::core::key::ProcKey;
@@ -53,6 +54,8 @@ enum Job {
     },
     /// Look which cgroups of programs that are gone became empty.
     Look,
+    /// Give everything away, and end.
+    HandOver(Baggage, oneshot::Sender<(SpawnerLeft, Baggage)>),
 }
 
 struct SpawnJob {
@@ -100,19 +103,27 @@ pub struct Spawner {
 }
 
 impl Spawner {
-    /// Starts the thread.
+    /// Starts the thread, which goes on with what another one left.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn start(context: SpawnContext) -> io::Result<(Self, async_mpsc::UnboundedReceiver<News>)> {
+    /// When it cannot be made, or something of what was left is missing.
+    pub fn start(
+        context: SpawnContext,
+        left: Option<(SpawnerLeft, &mut Baggage)>,
+    ) -> io::Result<(Self, async_mpsc::UnboundedReceiver<News>)> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (reports, news) = async_mpsc::unbounded_channel();
         let (done_in, done) = mpsc::channel();
         let has_cgroups = context.cgroups.is_some();
+        let mut cgroups = Cgroups::new(context.cgroups.clone(), context.log.clone());
+        let mut sockets = Sockets::new(context.log.clone());
+        if let Some((left, baggage)) = left {
+            sockets.adopt(left.sockets, baggage)?;
+            left.cgroups.into_iter().for_each(|name| cgroups.ended(name));
+        }
+        let has_sockets = !sockets.is_empty();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             let _done = done_in;
-            let mut cgroups = Cgroups::new(context.cgroups.clone(), context.log.clone());
-            let mut sockets = Sockets::new(context.log.clone());
             while let Some(job) = next(&queue, &mut cgroups) {
                 let news = match job {
                     Job::CreateLogs(spec, logs) => {
@@ -135,12 +146,20 @@ impl Spawner {
                         cgroups.look();
                         continue;
                     }
+                    Job::HandOver(mut baggage, reply) => {
+                        let left = SpawnerLeft {
+                            sockets: sockets.hand_over(&mut baggage),
+                            cgroups: cgroups.hand_over(),
+                        };
+                        let _ = reply.send((left, baggage)); // then the daemon ends
+                        return;
+                    }
                 };
                 let _ = reports.send(news); // the engine may have ended
             }
             cgroups.look();
         })?;
-        Ok((Self { jobs, in_flight: 0, has_cgroups, has_sockets: false, done }, news))
+        Ok((Self { jobs, in_flight: 0, has_cgroups, has_sockets, done }, news))
     }
 
     /// Asks for a child.
@@ -179,6 +198,17 @@ impl Spawner {
     pub fn look(&self) {
         if self.has_cgroups {
             let _ = self.jobs.send(Job::Look); // as in `push`
+        }
+    }
+
+    /// Lets the thread do what it was asked for, put everything into the baggage, and end.
+    pub async fn hand_over(&self, baggage: Baggage) -> (SpawnerLeft, Baggage) {
+        let (reply, left) = oneshot::channel();
+        match self.jobs.send(Job::HandOver(baggage, reply)) {
+            // What it has taken with it when it ends will be missed by whoever comes next.
+            Ok(()) => left.await.unwrap_or_default(),
+            Err(mpsc::SendError(Job::HandOver(baggage, _))) => (SpawnerLeft::default(), baggage),
+            Err(_) => Default::default(),
         }
     }
 

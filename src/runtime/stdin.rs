@@ -6,10 +6,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::Sender;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::core::action::Run;
 use crate::model::fault::{Fault, FaultKind};
@@ -35,6 +36,13 @@ struct Item {
 }
 
 impl Item {
+    /// What is left when so many bytes are written.
+    fn rest(mut self, written: usize) -> Unwritten {
+        self.data.drain(..written);
+        let event = self.event.map(|(undelivered, _)| undelivered.serial);
+        Unwritten { data: self.data, event }
+    }
+
     fn fail(self) {
         if let Some((undelivered, lost)) = self.event {
             let _ = lost.send(undelivered); // the engine may have ended
@@ -60,13 +68,26 @@ pub struct Writer {
     queue: mpsc::UnboundedSender<Item>,
     /// Bytes queued and not written; `usize::MAX` once the pipe is closed.
     queued: Arc<AtomicUsize>,
-    task: AbortHandle,
+    stop: oneshot::Sender<()>,
+    task: AbortOnDrop,
 }
 
-impl Drop for Writer {
+#[derive(Debug)]
+struct AbortOnDrop(JoinHandle<Option<(OwnedFd, Vec<Unwritten>)>>);
+
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
+}
+
+/// Something that was not written when the stdin of a child went to another daemon, or what is
+/// left of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwritten {
+    data: Vec<u8>,
+    /// The serial of the event that it is of, if it is of one.
+    event: Option<u64>,
 }
 
 impl Stdin {
@@ -109,6 +130,40 @@ impl Stdin {
         }
     }
 
+    /// Writes nothing more; gives the pipe away, and what it did not take yet.
+    pub async fn hand_over(self) -> Option<(OwnedFd, Vec<Unwritten>)> {
+        match self {
+            Self::Idle(pipe) => Some((pipe, Vec::new())),
+            Self::Active(Writer { mut task, stop, .. }) => {
+                let _ = stop.send(()); // it may have ended
+                (&mut task.0).await.ok().flatten()
+            }
+            Self::Closed => None,
+        }
+    }
+
+    /// Goes on where another daemon stopped. Runs on the engine's event loop.
+    ///
+    /// # Errors
+    /// It is no pipe that can be written to.
+    pub fn adopt(
+        pipe: OwnedFd,
+        unwritten: Vec<Unwritten>,
+        run: Run,
+        lost: &mpsc::UnboundedSender<Undelivered>,
+    ) -> io::Result<Self> {
+        if unwritten.is_empty() {
+            return Ok(Self::Idle(pipe));
+        }
+        let writer = Writer::start(pipe)?;
+        for Unwritten { data, event } in unwritten {
+            let event = event.map(|serial| (Undelivered { run, serial }, lost.clone()));
+            // Its task has only just begun.
+            let _ = writer.push(Item { data, event });
+        }
+        Ok(Self::Active(writer))
+    }
+
     /// What writes; none when the pipe is closed.
     fn writer(&mut self) -> io::Result<Option<&Writer>> {
         if let Self::Idle(_) = self
@@ -130,25 +185,12 @@ impl Stdin {
 
 impl Writer {
     fn start(pipe: OwnedFd) -> io::Result<Self> {
-        let mut pipe = Sender::from_owned_fd(pipe)?;
-        let (queue, mut items) = mpsc::unbounded_channel::<Item>();
+        let pipe = Sender::from_owned_fd(pipe)?;
+        let (queue, items) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
         let queued = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&queued);
-        let task = tokio::spawn(async move {
-            while let Some(item) = items.recv().await {
-                if pipe.write_all(&item.data).await.is_err() {
-                    counter.store(usize::MAX, Ordering::Release);
-                    items.close();
-                    item.fail();
-                    while let Some(item) = items.recv().await {
-                        item.fail();
-                    }
-                    return;
-                }
-                counter.fetch_sub(item.data.len(), Ordering::AcqRel);
-            }
-        });
-        Ok(Self { queue, queued, task: task.abort_handle() })
+        let task = tokio::spawn(write_all(pipe, items, Arc::clone(&queued), stopped));
+        Ok(Self { queue, queued, stop, task: AbortOnDrop(task) })
     }
 
     fn push(&self, item: Item) -> Result<(), Item> {
@@ -156,6 +198,53 @@ impl Writer {
         self.queued.fetch_add(bytes, Ordering::AcqRel);
         self.queue.send(item).map_err(|refused| refused.0)
     }
+}
+
+/// Writes what comes. Told to stop, gives back what is left; nothing when the pipe is closed.
+async fn write_all(
+    mut pipe: Sender,
+    mut items: mpsc::UnboundedReceiver<Item>,
+    queued: Arc<AtomicUsize>,
+    mut stopped: oneshot::Receiver<()>,
+) -> Option<(OwnedFd, Vec<Unwritten>)> {
+    let mut left = Vec::new();
+    'all: loop {
+        let item = tokio::select! {
+            biased;
+            // A writer that is dropped aborts this task.
+            Ok(()) = &mut stopped => break,
+            item = items.recv() => item?,
+        };
+        let mut at = 0;
+        while at < item.data.len() {
+            let written = tokio::select! {
+                biased;
+                Ok(()) = &mut stopped => {
+                    left.push(item.rest(at));
+                    break 'all;
+                }
+                // When it is cancelled nothing was written.
+                written = pipe.write(&item.data[at..]) => written,
+            };
+            match written {
+                Ok(n) if n > 0 => at += n,
+                _ => {
+                    queued.store(usize::MAX, Ordering::Release);
+                    items.close();
+                    item.fail();
+                    while let Some(item) = items.recv().await {
+                        item.fail();
+                    }
+                    return None;
+                }
+            }
+        }
+        queued.fetch_sub(item.data.len(), Ordering::AcqRel);
+    }
+    while let Ok(item) = items.try_recv() {
+        left.push(item.rest(0));
+    }
+    Some((pipe.into_nonblocking_fd().ok()?, left))
 }
 
 #[cfg(test)]
@@ -203,6 +292,47 @@ mod tests {
         stdin.deliver(b"x".to_vec(), event(3), &lost_in);
         assert_eq!(lost.recv().await, Some(event(3)));
         assert_eq!(stdin.write("a", b"x".to_vec()).unwrap_err().kind, FaultKind::NoFile);
+    }
+
+    #[tokio::test]
+    async fn a_handover_in_the_middle_of_a_write_loses_and_repeats_nothing() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let (lost_in, mut lost) = mpsc::unbounded_channel();
+        let mut stdin = Stdin::new(Some(writer.into()));
+        let data: Vec<u8> = (0..=250).cycle().take(3 * QUEUE_BYTES).collect();
+        stdin.deliver(data.clone(), event(1), &lost_in);
+        stdin.deliver(b"the next".to_vec(), event(2), &lost_in);
+        let total = data.len() + 8;
+        let (enough, half) = oneshot::channel();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut read = vec![0; total];
+            reader.read_exact(&mut read[..QUEUE_BYTES]).unwrap();
+            enough.send(()).unwrap();
+            reader.read_exact(&mut read[QUEUE_BYTES..]).unwrap();
+            (read, reader)
+        });
+        half.await.unwrap();
+        let (pipe, unwritten) = stdin.hand_over().await.unwrap();
+        assert_eq!(unwritten.iter().map(|left| left.event).collect::<Vec<_>>(), [Some(1), Some(2)]);
+        let stdin = Stdin::adopt(pipe, unwritten, event(1).run, &lost_in).unwrap();
+        let (read, reader) = read.await.unwrap();
+        assert!(read[..data.len()] == data && read[data.len()..] == *b"the next");
+        assert!(lost.try_recv().is_err());
+        // Nothing waits any more: it goes as it is.
+        assert_eq!(stdin.hand_over().await.unwrap().1, []);
+        drop(reader);
+    }
+
+    #[tokio::test]
+    async fn a_closed_stdin_is_not_handed_over() {
+        let (reader, writer) = io::pipe().unwrap();
+        let (lost_in, mut lost) = mpsc::unbounded_channel();
+        let mut stdin = Stdin::new(Some(writer.into()));
+        drop(reader);
+        stdin.deliver(b"x".to_vec(), event(1), &lost_in);
+        assert_eq!(lost.recv().await, Some(event(1)));
+        assert!(stdin.hand_over().await.is_none());
+        assert!(Stdin::new(None).hand_over().await.is_none());
     }
 
     #[tokio::test]

@@ -104,6 +104,33 @@ impl FcgiListener {
         Arc::clone(&self.socket)
     }
 
+    /// Gives it away: the socket, and what its file is known by.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn hand_over(self) -> io::Result<(OwnedFd, Option<(u64, u64)>)> {
+        let identity = self.file.as_ref().map(Listener::identity);
+        let socket = match Arc::try_unwrap(self.socket) {
+            Ok(socket) => socket,
+            Err(shared) => shared.try_clone()?,
+        };
+        Ok((socket, identity))
+    }
+
+    /// Goes on with a socket that was given away.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn adopt(wanted: &FcgiSocket, fd: OwnedFd, file: Option<(u64, u64)>) -> io::Result<Self> {
+        let file = match (&wanted.address, file) {
+            (FcgiAddress::Unix { path, .. }, Some(identity)) => {
+                Some(Listener::adopt(fd.try_clone()?, path, identity))
+            }
+            _ => None,
+        };
+        Ok(Self { socket: Arc::new(fd), file })
+    }
+
     /// Closes it here, and removes its file if it has one and that is not another's by now
     /// (C-424).
     ///

@@ -13,8 +13,8 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 /// Descriptors are given away once: nobody else may own them.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Takes the descriptors `first` to `first + count - 1` over, in this order, and sets them to be
-/// closed at an exec. Each is its own result: `EBADF` for one that was not handed over.
+/// Takes these descriptors over, in this order, and sets them to be closed at an exec. Each is its
+/// own result: `EBADF` for one that was not handed over.
 ///
 /// Only the first call in the life of a process gets any; a later one is told `EALREADY`.
 /// A descriptor that is closed at an exec already cannot have been inherited, it was opened here:
@@ -22,11 +22,13 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// This is not the first call.
-pub fn take_descriptors(first: RawFd, count: u16) -> io::Result<Vec<io::Result<OwnedFd>>> {
+pub fn take_descriptors(
+    fds: impl IntoIterator<Item = RawFd>,
+) -> io::Result<Vec<io::Result<OwnedFd>>> {
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Err(Errno::EALREADY.into());
     }
-    Ok((first..first.saturating_add(count.into())).map(take).collect())
+    Ok(fds.into_iter().map(take).collect())
 }
 
 fn take(fd: RawFd) -> io::Result<OwnedFd> {
@@ -77,14 +79,14 @@ mod tests {
         // SAFETY: it was opened above, and nobody owns it.
         let borrowed = unsafe { BorrowedFd::borrow_raw(inherited) };
         fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-        let taken = take_descriptors(ours.as_raw_fd(), 3).unwrap();
+        let taken = take_descriptors(ours.as_raw_fd()..inherited + 2).unwrap();
         let errno = |at: usize| taken[at].as_ref().unwrap_err().raw_os_error();
         assert_eq!(errno(0), Some(Errno::EBUSY as i32), "it is owned already");
         let owned = taken[1].as_ref().unwrap();
         let flags = fcntl(owned, FcntlArg::F_GETFD).unwrap();
         assert_eq!(flags, FdFlag::FD_CLOEXEC.bits());
         assert_eq!(errno(2), Some(Errno::EBADF as i32), "it is not open");
-        let again = take_descriptors(inherited, 1).unwrap_err();
+        let again = take_descriptors([inherited]).unwrap_err();
         assert_eq!(again.raw_os_error(), Some(Errno::EALREADY as i32));
     }
 

@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 
 pub use cgroup::is_populated;
@@ -28,7 +29,7 @@ const MOST: usize = 4096;
 const NAMED: usize = 3;
 
 /// Where the leftovers of a program are looked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Leftovers {
     /// In the cgroup of this directory, and those below it.
     Cgroup(PathBuf),

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod companion;
 pub mod daemonize;
 pub mod fcgi;
+pub mod handover;
 pub mod host;
 pub mod inherited;
 pub mod leftovers;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,7 @@ pub struct PidFile {
     path: PathBuf,
     /// Some for a regular file: nothing else (`/dev/null`) is locked, or removed.
     identity: Option<(u64, u64)>,
-    _file: Holder,
+    file: Holder,
     /// Why the pid does not stand in it.
     problem: Option<PidFileError>,
 }
@@ -48,8 +49,8 @@ pub struct PidFile {
 /// The open file, with its lock or on a file system that has none.
 #[derive(Debug)]
 enum Holder {
-    Locked(#[expect(dead_code)] Flock<File>),
-    Open(#[expect(dead_code)] File),
+    Locked(Flock<File>),
+    Open(File),
 }
 
 impl PidFile {
@@ -78,7 +79,7 @@ impl PidFile {
                 return Ok(Self {
                     path: path.to_owned(),
                     identity: None,
-                    _file: Holder::Open(file),
+                    file: Holder::Open(file),
                     problem,
                 });
             }
@@ -103,7 +104,7 @@ impl PidFile {
             };
             let problem = written.map_err(unwritable).err();
             let (path, identity) = (path.to_owned(), Some(identity));
-            return Ok(Self { path, identity, _file: holder, problem });
+            return Ok(Self { path, identity, file: holder, problem });
         }
     }
 
@@ -111,6 +112,25 @@ impl PidFile {
     #[must_use]
     pub fn problem(&self) -> Option<&PidFileError> {
         self.problem.as_ref()
+    }
+
+    /// Another handle on it, for another program in this process, and what it is known by. The
+    /// lock holds as long as one of them is open.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn share(&self) -> io::Result<(OwnedFd, Option<(u64, u64)>)> {
+        let file: &File = match &self.file {
+            Holder::Locked(file) => file,
+            Holder::Open(file) => file,
+        };
+        Ok((file.try_clone()?.into(), self.identity))
+    }
+
+    /// Goes on with a pid file that was shared.
+    #[must_use]
+    pub fn adopt(path: &Path, fd: OwnedFd, identity: Option<(u64, u64)>) -> Self {
+        Self { path: path.to_owned(), identity, file: Holder::Open(fd.into()), problem: None }
     }
 
     /// Removes the file, unless it is another's by now (C-131).

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::fs;
 
+use serde::{Deserialize, Serialize};
+
 /// The fields of `/proc/PID/stat` behind the name, which may hold anything.
 pub(super) struct Fields<'t>(Vec<&'t str>);
 
@@ -23,7 +25,7 @@ impl<'t> Fields<'t> {
 }
 
 /// A process that lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Alive {
     /// Its pid.
     pub pid: i32,

@@ -38,6 +38,12 @@ pub fn block(signals: &[Signal]) -> Result<(), Errno> {
     signals.iter().copied().collect::<SigSet>().thread_block()
 }
 
+/// Unblocks every signal in the calling thread and in the threads it starts: those that came
+/// before whoever hears them was there come now.
+pub fn unblock_all() {
+    let _ = SigSet::all().thread_unblock(); // cannot fail, as above
+}
+
 /// Ignores SIGPIPE: a write to a closed pipe or connection is an error to handle, not a death.
 ///
 /// # Errors

@@ -123,6 +123,18 @@ impl Listener {
         }
     }
 
+    /// Goes on with a socket that was bound here before another program took this one's place.
+    #[must_use]
+    pub fn adopt(socket: OwnedFd, path: &Path, identity: (u64, u64)) -> Self {
+        Self { socket: socket.into(), path: path.to_owned(), identity, replaced: false }
+    }
+
+    /// What its file is known by: device and inode.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
     /// Whether a socket was replaced that nobody listened on any more (C-336).
     #[must_use]
     pub fn replaced(&self) -> bool {

@@ -185,6 +185,19 @@ impl Journal {
         self.settle(now);
     }
 
+    /// What waits, for another daemon.
+    pub fn take_queue(&mut self) -> Vec<Vec<u8>> {
+        self.queued = 0;
+        self.queue.drain(..).collect()
+    }
+
+    /// What waited when another daemon stopped.
+    pub fn put_back(&mut self, queue: Vec<Vec<u8>>) {
+        self.queued += queue.iter().map(Vec::len).sum::<usize>();
+        self.queue.extend(queue);
+        self.flush();
+    }
+
     /// The socket to wait for before [`flush`](Self::flush), when entries wait.
     #[must_use]
     pub fn waits_for(&self) -> Option<BorrowedFd<'_>> {

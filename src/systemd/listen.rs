@@ -6,7 +6,7 @@ use std::env;
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 
 use nix::sys::socket::sockopt::{AcceptConn, SockType as SocketType};
@@ -42,6 +42,18 @@ pub enum Socket {
 }
 
 impl Activated {
+    /// Another handle on its descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        match &self.socket {
+            Socket::Inet(socket) => socket.as_fd(),
+            Socket::Unix(socket) => socket.as_fd(),
+        }
+        .try_clone_to_owned()
+    }
+
     /// Another handle on the same socket, for a front end that ends before the daemon does.
     ///
     /// # Errors
@@ -140,7 +152,8 @@ pub fn take() -> Handed {
     };
     let mut handed = Handed::default();
     let count = u16::try_from(names.len()).unwrap_or(u16::MAX);
-    let descriptors = inherited::take_descriptors(FIRST, count).unwrap_or_default();
+    let fds = FIRST..FIRST.saturating_add(count.into());
+    let descriptors = inherited::take_descriptors(fds).unwrap_or_default();
     for ((fd, name), descriptor) in (FIRST..).zip(names).zip(descriptors) {
         match descriptor.map_err(|source| system(&name, fd, source)).and_then(|fd| fit(name, fd)) {
             Ok(socket) => handed.sockets.push(socket),
@@ -174,7 +187,10 @@ fn plan(
 }
 
 /// A socket of this name, if it is one that clients can connect to.
-fn fit(name: String, descriptor: OwnedFd) -> Result<Activated, ListenError> {
+///
+/// # Errors
+/// What it is instead.
+pub fn fit(name: String, descriptor: OwnedFd) -> Result<Activated, ListenError> {
     let fd = descriptor.as_raw_fd();
     let unfit = |what| ListenError::Unfit { name: name.clone(), fd, what };
     let failed = |errno: nix::Error| match errno {

@@ -18,6 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use nix::unistd::pipe2;
 use sd_notify::NotifyState;
+use serde::{Deserialize, Serialize};
 
 use super::status::line;
 use crate::model::time::Mono;
@@ -30,7 +31,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What the service manager told this process when it was started.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Manager {
     /// Where it listens; none when nobody does.
     address: Option<OsString>,

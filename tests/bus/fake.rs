@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use imbl::OrdMap;
-use supervisor::api::{Api, Identity, Parts};
+use supervisor::api::{Api, Identity, Parts, Upgrades};
 use supervisor::core::request::{Changes, ProcessResult, Reply, Request, Scope};
 use supervisor::dbus::endpoint::{Bus, Endpoints, Options};
 use supervisor::dbus::proxy::{ManagerProxy, connect_p2p, manager};
@@ -86,6 +86,7 @@ impl World {
                 identifier: "supervisor".to_owned(),
                 pid: std::process::id(),
                 config_file: "/etc/supervisor/supervisord.conf".into(),
+                upgrades: Upgrades::default(),
             },
         });
         let said = Arc::<Mutex<Vec<Record>>>::default();

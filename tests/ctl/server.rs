@@ -102,6 +102,15 @@ fn quit_prints_an_empty_line() {
 }
 
 #[test]
+fn an_upgrade_that_is_refused_is_told() {
+    let why = "an upgrade is under way already";
+    let fake = Fake::start().on("Upgrade", Reply::Fault("Failed", why));
+    fake.ctl(&["upgrade"]).expect(&format!("ERROR: FAILED: {why}\n"), 1).quiet();
+    fake.ctl(&["upgrade", "x"]);
+    assert_eq!(fake.calls().iter().filter(|call| *call == "Upgrade").count(), 1);
+}
+
+#[test]
 fn help_lists_the_actions() {
     // C-272
     let fake = Fake::start();
@@ -112,7 +121,7 @@ fn help_lists_the_actions() {
                 clear  maintail  quit  reread  signal    stop    version\n\n\
                 more commands (type help <topic>):\n\
                 ==================================\n\
-                web\n\n";
+                upgrade  web\n\n";
     fake.ctl(&["help"]).expect(list, 0).quiet();
     fake.ctl(&["?"]).expect(list, 0).quiet();
     fake.ctl(&["help", "foo"]).expect("*** No help on foo\n", 0);

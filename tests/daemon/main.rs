@@ -19,3 +19,4 @@ mod reload;
 mod scale;
 mod service;
 mod surprises;
+mod upgrade;

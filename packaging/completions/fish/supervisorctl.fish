@@ -140,6 +140,8 @@ complete -c supervisorctl -n __supervisorctl_no_action -a tail -d 'The last 1600
 complete -c supervisorctl -n '__supervisorctl_action help' -a tail -d 'The last 1600 bytes of a log, stdout by default'
 complete -c supervisorctl -n __supervisorctl_no_action -a update -d 'Read the configuration again and apply it: restart what changed'
 complete -c supervisorctl -n '__supervisorctl_action help' -a update -d 'Read the configuration again and apply it: restart what changed'
+complete -c supervisorctl -n __supervisorctl_no_action -a upgrade -d 'Go on as the supervisord that is installed now; programs run on'
+complete -c supervisorctl -n '__supervisorctl_action help' -a upgrade -d 'Go on as the supervisord that is installed now; programs run on'
 complete -c supervisorctl -n __supervisorctl_no_action -a version -d 'The version of supervisord'
 complete -c supervisorctl -n '__supervisorctl_action help' -a version -d 'The version of supervisord'
 complete -c supervisorctl -n __supervisorctl_no_action -a web -d 'Print a link that opens the web page, once and within a minute'

@@ -4,6 +4,7 @@ use crate::core::action::{Action, ExitKind};
 use crate::core::request::Request;
 use crate::core::testing::build::plain;
 use crate::core::testing::{Program, World};
+use crate::model::fault::FaultKind;
 use crate::model::signal::Signal;
 use crate::model::state::{DaemonState, ProcessState};
 
@@ -119,6 +120,19 @@ fn the_logs_are_reopened() {
     world.os(Signal::TERM);
     world.os(Signal::USR2);
     assert_eq!(world.others.len(), 2);
+}
+
+#[test]
+fn an_upgrade_begins_while_the_daemon_is_at_work_and_at_no_other_time() {
+    let mut world = slow_to_stop();
+    world.os(Signal::USR1);
+    assert_eq!(world.lines(), ["INFO received SIGUSR1 indicating upgrade request"]);
+    assert_eq!(world.others, [Action::HandOver { token: None }]);
+    world.os(Signal::TERM);
+    world.os(Signal::USR1);
+    assert_eq!(world.others.len(), 1);
+    let refused = world.answer(Request::Upgrade).unwrap_err();
+    assert_eq!(refused.kind, FaultKind::ShutdownState);
 }
 
 #[test]

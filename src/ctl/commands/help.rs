@@ -111,14 +111,23 @@ const TOPICS: &[Topic] = &[
 const MORE: &str = "more commands (type help <topic>):";
 
 /// The actions that upstream does not have.
-const ADDITIONS: &[Topic] = &[(
-    "web",
-    &[
-        ("web", "Print a link that opens the web page, once and within a minute"),
-        ("web --read-only", "The same for somebody who may only look"),
-        ("", "It leads to the servers with auth=login, and works over D-Bus alone"),
-    ],
-)];
+const ADDITIONS: &[Topic] = &[
+    (
+        "upgrade",
+        &[
+            ("upgrade", "Go on as the supervisord that is installed now; programs run on"),
+            ("", "One that cannot go on is not used. Works over D-Bus alone"),
+        ],
+    ),
+    (
+        "web",
+        &[
+            ("web", "Print a link that opens the web page, once and within a minute"),
+            ("web --read-only", "The same for somebody who may only look"),
+            ("", "It leads to the servers with auth=login, and works over D-Bus alone"),
+        ],
+    ),
+];
 
 /// An action: its name, its usage lines and what they do.
 pub type Topic = (&'static str, &'static [(&'static str, &'static str)]);

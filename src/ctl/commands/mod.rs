@@ -79,6 +79,7 @@ async fn run(session: &mut Session, line: &str) -> Result<Flow, Failure> {
         "remove" => configuration::remove(session, args).await?,
         "shutdown" => server::shutdown(session, args).await?,
         "reload" => server::reload(session, args).await?,
+        "upgrade" => server::upgrade(session, args).await?,
         "version" => server::version(session, args).await?,
         "open" => server::open(session, args).await?,
         "web" => web::web(session, args).await?,

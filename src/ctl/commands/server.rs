@@ -1,12 +1,19 @@
-//! `version`, `shutdown`, `reload` and `open`: what concerns supervisord itself.
+//! `version`, `shutdown`, `reload`, `upgrade` and `open`: what concerns supervisord itself.
+
+use std::time::{Duration, Instant};
 
 use super::super::args::split_scheme;
-use super::super::client::CallError;
+use super::super::client::{CallError, Upgrades};
 use super::super::render::exit;
 use super::super::session::{Failure, Session};
 use super::super::unreachable::Reason;
 use super::{no_arguments, status};
 use crate::model::fault::FaultKind;
+
+/// How long an upgrade may take.
+const UPGRADE: Duration = Duration::from_secs(60);
+/// How soon it is asked again whether it is over.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// `version` (C-268).
 pub(super) async fn version(session: &mut Session, args: &str) -> Result<(), Failure> {
@@ -76,6 +83,56 @@ pub(super) async fn reload(session: &mut Session, args: &str) -> Result<(), Fail
         Err(error) => return Err(error.into()),
     }
     Ok(())
+}
+
+/// `upgrade`: the daemon goes on as the program that is installed now.
+pub(super) async fn upgrade(session: &mut Session, args: &str) -> Result<(), Failure> {
+    if !no_arguments(session, "upgrade", args)? {
+        return Ok(());
+    }
+    let Some(client) = session.upcheck().await? else { return Ok(()) };
+    let before = client.upgrades().await?;
+    match client.upgrade().await {
+        Ok(()) => {}
+        Err(CallError::Fault(fault)) => {
+            session.out.line(&format!("ERROR: {fault}"))?;
+            session.exit = exit::GENERIC;
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    drop(client);
+    let line = match after_upgrade(session, before.counts).await {
+        Some(after) if after.error.is_empty() => {
+            session
+                .out
+                .line(&format!("Upgraded supervisord {} to {}", before.version, after.version))?;
+            return Ok(());
+        }
+        Some(after) => format!("ERROR: not upgraded: {}", after.error),
+        None => "ERROR: supervisord does not answer since the upgrade began: look into its log"
+            .to_owned(),
+    };
+    session.out.line(&line)?;
+    session.exit = exit::GENERIC;
+    Ok(())
+}
+
+/// Waits for who answers after an upgrade, worked it or not.
+async fn after_upgrade(session: &mut Session, before: (u32, u32)) -> Option<Upgrades> {
+    let until = Instant::now() + UPGRADE;
+    while Instant::now() < until {
+        session.disconnect().await;
+        if let Ok(client) = session.client().await
+            && let Ok(after) = client.upgrades().await
+            && after.counts != before
+        {
+            return Some(after);
+        }
+        // It still stops to answer, or does not answer yet.
+        tokio::time::sleep(AGAIN).await;
+    }
+    None
 }
 
 /// `open URL` (C-269).

@@ -12,6 +12,7 @@ use nix::sys::eventfd::EventFd;
 use tokio::sync::{oneshot, watch};
 
 use super::follow::Growth;
+use super::handover::{Handed, LogsLeft};
 use super::plan::{ChannelKey, ChannelPlan};
 use crate::model::record::{Level, Record};
 
@@ -43,6 +44,8 @@ pub(super) enum Command {
     Clear { key: ChannelKey, path: Option<PathBuf>, reply: Reply },
     ClearMain { reply: Reply },
     Stop { by: Instant },
+    HandOver { by: Instant, reply: oneshot::Sender<Handed> },
+    Adopt { left: LogsLeft, descriptors: Vec<OwnedFd> },
 }
 
 pub(super) type Reply = oneshot::Sender<io::Result<()>>;
@@ -222,6 +225,22 @@ impl LogHandle {
         let (reply, answer) = oneshot::channel();
         self.inbox.push(command(reply));
         answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// The plane writes what it has read and ends; what goes to another daemon comes back. Slow
+    /// streams are waited for until `by`.
+    ///
+    /// # Errors
+    /// The plane has stopped.
+    pub async fn hand_over(&self, by: Instant) -> io::Result<Handed> {
+        let (reply, handed) = oneshot::channel();
+        self.inbox.push(Command::HandOver { by, reply });
+        handed.await.map_err(|_| stopped())
+    }
+
+    /// Goes on where another plane stopped; the descriptors are those that came with `left`.
+    pub fn adopt(&self, left: LogsLeft, descriptors: Vec<OwnedFd>) {
+        self.inbox.push(Command::Adopt { left, descriptors });
     }
 
     pub(super) fn stop(&self, by: Instant) {

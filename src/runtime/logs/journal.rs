@@ -6,6 +6,8 @@
 //! what it writes: no events, no captured communication, no `supervisorctl fg`, no
 //! `strip_ansi`; and the entries would have no field that says which process it is.
 
+use serde::{Deserialize, Serialize};
+
 use super::lines::Lines;
 use super::plan::ChannelKey;
 use crate::model::name::ProcessName;
@@ -33,7 +35,28 @@ struct Cutter {
     alive: bool,
 }
 
+/// Where a channel's way to the journal stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct JournalLeft {
+    lines: Lines,
+    continued: Option<u8>,
+    alive: bool,
+}
+
 impl ToJournal {
+    /// Takes it to another daemon.
+    pub(super) fn hand_over(self) -> JournalLeft {
+        let Self { lines, cutter: Cutter { continued, alive, .. } } = self;
+        JournalLeft { lines, continued, alive }
+    }
+
+    /// Goes on where another daemon stopped.
+    pub(super) fn resume(&mut self, left: JournalLeft) {
+        let JournalLeft { lines, continued, alive } = left;
+        self.lines = lines;
+        (self.cutter.continued, self.cutter.alive) = (continued, alive);
+    }
+
     pub(super) fn new(name: &ProcessName, program: &str, key: ChannelKey, pid: i32) -> Self {
         let source = Source::new(name, program, key.channel, pid);
         let cutter = Cutter { source, continued: None, alive: true };

@@ -1,9 +1,11 @@
 //! Cuts a stream of bytes into lines, for what takes lines only.
 
+use serde::{Deserialize, Serialize};
+
 use crate::systemd::journal::LineEnd;
 
 /// Holds back the last, unfinished line.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Lines {
     partial: Vec<u8>,
     /// A line that gets longer than this goes out in parts.

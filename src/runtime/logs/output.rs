@@ -124,6 +124,11 @@ impl Output {
         &self.path
     }
 
+    /// Whether the file is for its owner alone, and when it is rotated.
+    pub(super) fn plan(&self) -> (bool, Rotation) {
+        (self.private, self.rotation)
+    }
+
     pub(super) fn set_rotation(&mut self, rotation: Rotation) {
         self.rotation = rotation;
     }

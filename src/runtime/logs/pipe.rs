@@ -1,6 +1,7 @@
 //! The children's pipes: taking over, draining, letting go.
 
 use std::cmp::Reverse;
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::unistd::read;
 
 use super::handle::Attach;
+use super::handover::PipeLeft;
 use super::journal::{PIECE, ToJournal};
 use super::lines::Lines;
 use super::pace::{Next, Pace};
@@ -51,10 +53,10 @@ const DEFAULT_CAPACITY: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Pipe {
     pub key: ChannelKey,
-    generation: Generation,
-    pid: i32,
+    pub generation: Generation,
+    pub pid: i32,
     pub plan: Arc<ChannelPlan>,
-    fd: OwnedFd,
+    pub fd: OwnedFd,
     pub sink: Option<SinkId>,
     pub ansi: Option<Ansi>,
     pub lines: Option<Lines>,
@@ -64,9 +66,9 @@ pub(super) struct Pipe {
     pace: Pace,
     enlarged: bool,
     /// The child is gone.
-    ended: bool,
+    pub ended: bool,
     /// Bytes after which nothing of a child that is gone is left; none when it was all read.
-    left: Option<usize>,
+    pub left: Option<usize>,
 }
 
 impl Pipe {
@@ -88,9 +90,44 @@ enum Taken {
 impl Plane {
     pub(super) fn attach(&mut self, attach: Attach) {
         let Attach { key, generation, plan, file, pipe: fd, pid } = attach;
+        let journal = plan.journal.as_deref();
+        let pipe = PipeLeft {
+            key,
+            generation,
+            pid,
+            ansi: plan.strip_ansi.then(Ansi::default),
+            lines: plan.syslog.then(|| Lines::new(LONGEST)),
+            journal: journal
+                .map(|program| ToJournal::new(&plan.name, program, key, pid).hand_over()),
+            tap: self.taps.open(&plan, key, generation, pid).map(Tap::hand_over),
+            plan,
+            ended: false,
+            left: None,
+        };
+        let _ = self.take_pipe(pipe, file, fd);
+    }
+
+    /// Reads from a pipe from now on, as one that stands like this; answers how it is called, if
+    /// it can be read.
+    pub(super) fn take_pipe(
+        &mut self,
+        pipe: PipeLeft,
+        file: Option<File>,
+        fd: OwnedFd,
+    ) -> Option<u64> {
+        let PipeLeft { key, generation, pid, plan, ansi, lines, journal, tap, ended, left } = pipe;
         let id = self.new_id();
         let sink_id = self.new_id();
-        let tap = self.taps.open(&plan, key, generation, pid);
+        let tap = tap.and_then(|left| {
+            let mut tap = self.taps.open(&plan, key, generation, pid)?;
+            tap.resume(left);
+            Some(tap)
+        });
+        let journal = journal.and_then(|left| {
+            let mut journal = ToJournal::new(&plan.name, plan.journal.as_deref()?, key, pid);
+            journal.resume(left);
+            Some(journal)
+        });
         let sink = self.sinks.join(&plan, file, sink_id);
         let flags = fcntl(&fd, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
         let nonblocking = flags
@@ -102,7 +139,7 @@ impl Plane {
             if let Some(sink) = sink {
                 self.sinks.leave(sink);
             }
-            return;
+            return None;
         }
         let capacity = fcntl(&fd, FcntlArg::F_GETPIPE_SZ)
             .ok()
@@ -115,21 +152,19 @@ impl Plane {
             pid,
             fd,
             sink,
-            ansi: plan.strip_ansi.then(Ansi::default),
-            lines: plan.syslog.then(|| Lines::new(LONGEST)),
-            journal: plan
-                .journal
-                .as_deref()
-                .map(|program| ToJournal::new(&plan.name, program, key, pid)),
+            ansi,
+            lines,
+            journal,
             tap,
             plan,
             pace,
             enlarged: false,
-            ended: false,
-            left: None,
+            ended,
+            left,
         };
         self.pipes.insert(id, pipe);
         self.by_channel.entry(key).or_default().push(id);
+        Some(id)
     }
 
     pub(super) fn ended(&mut self, key: ChannelKey, generation: Generation) {

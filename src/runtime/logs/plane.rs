@@ -133,10 +133,13 @@ impl Plane {
                 self.log(&Record::new(Level::Warn, text).of(Kind::OutputLost));
             }
             for command in waiting.commands {
-                if let Command::Stop { by } = command {
-                    return self.finish(by);
+                match command {
+                    Command::Stop { by } => return self.finish(by),
+                    // Whoever waited too long for it goes on with this one.
+                    Command::HandOver { reply, .. } if reply.is_closed() => {}
+                    Command::HandOver { by, reply } => return self.hand_over(by, reply),
+                    command => self.obey(command),
                 }
-                self.obey(command);
             }
             // One turn for each pipe, then the others and the queue get theirs.
             for _ in 0..self.ready.len() {
@@ -178,6 +181,7 @@ impl Plane {
         match command {
             Command::Record(at, record) => self.log_at(at, &record),
             Command::Attach(attach) => self.attach(attach),
+            Command::Adopt { left, descriptors } => self.adopt(left, descriptors),
             Command::Ended { key, generation } => self.ended(key, generation),
             Command::Note { key, plan, text } => self.note(key, &plan, text),
             Command::Remove(key) => self.remove(key),
@@ -206,7 +210,7 @@ impl Plane {
                 let _ = reply.send(self.clear_main());
             }
             // Handled where commands are taken.
-            Command::Stop { .. } => {}
+            Command::Stop { .. } | Command::HandOver { .. } => {}
         }
     }
 
@@ -334,18 +338,41 @@ impl Plane {
         self.sinks.apply(file, Sink::clear).unwrap_or(Ok(()))
     }
 
-    /// Drains and writes everything, and waits for slow streams until `by`.
-    fn finish(mut self, by: Instant) {
+    /// Takes no more commands.
+    pub(super) fn retire(&mut self) {
         self.inbox.close();
         // Its counter would wake every round. The plane has no use for it any more.
         let _ = self.epoll.delete(&self.inbox.wake);
+    }
+
+    /// Drains and writes everything, and waits for slow streams until `by`.
+    fn finish(mut self, by: Instant) {
+        self.retire();
         let channels: Vec<_> = self.by_channel.keys().copied().collect();
+        self.write_out(by, |plane| {
+            for key in &channels {
+                plane.drain_channel(*key);
+            }
+        });
+        for key in channels {
+            self.remove(key);
+        }
+        for text in self.sinks.unwritten() {
+            let record = Record::new(Level::Error, text).of(Kind::OutputLost);
+            self.log(&record);
+            if !self.main.is_in_journal() {
+                self.complain(&record);
+            }
+        }
+        self.tell();
+    }
+
+    /// Writes everything, and waits for slow streams until `by`; `read` comes before each try.
+    pub(super) fn write_out(&mut self, by: Instant, mut read: impl FnMut(&mut Self)) {
         let mut also_failing = true;
         let mut events = vec![EpollEvent::empty(); EVENTS];
         loop {
-            for key in &channels {
-                self.drain_channel(*key);
-            }
+            read(self);
             self.syslog.flush();
             self.journal.flush();
             let slow = self.sinks.last_try(also_failing)
@@ -361,17 +388,6 @@ impl Plane {
             // Whatever it says, the next round finds out how things are.
             let _ = self.epoll.wait(&mut events, wait.unwrap_or(EpollTimeout::MAX));
         }
-        for key in channels {
-            self.remove(key);
-        }
-        for text in self.sinks.unwritten() {
-            let record = Record::new(Level::Error, text).of(Kind::OutputLost);
-            self.log(&record);
-            if !self.main.is_in_journal() {
-                self.complain(&record);
-            }
-        }
-        self.tell();
     }
 }
 

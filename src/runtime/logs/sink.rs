@@ -8,6 +8,8 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::open::is_device_name;
 use super::output::{FileId, News, Output, RETRY, Shape, why};
 use crate::core::rotate::Rotation;
@@ -24,6 +26,16 @@ pub(super) enum OnFailure {
     Retry,
     /// Never write again: for copies that nobody misses.
     GiveUp,
+}
+
+/// What a sink held back when it went to another daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Held {
+    pub path: PathBuf,
+    pub private: bool,
+    pub rotation: Rotation,
+    pub bytes: Vec<u8>,
+    pub lost: u64,
 }
 
 #[derive(Debug)]
@@ -99,6 +111,24 @@ impl Sink {
 
     pub(super) fn set_rotation(&mut self, rotation: Rotation) {
         self.output.set_rotation(rotation);
+    }
+
+    /// What another daemon has to write where this is written; none when all is, or when it is a
+    /// copy.
+    pub(super) fn hand_over(&mut self) -> Option<Held> {
+        let bytes = mem::take(&mut self.held);
+        let lost = mem::take(&mut self.lost);
+        let leaves = self.on_failure == OnFailure::Retry && (!bytes.is_empty() || lost > 0);
+        leaves.then(|| {
+            let (private, rotation) = self.output.plan();
+            Held { path: self.output.path().to_owned(), private, rotation, bytes, lost }
+        })
+    }
+
+    /// Goes on where another daemon stopped. Nothing was written yet.
+    pub(super) fn take_over(&mut self, held: Vec<u8>, lost: u64) {
+        (self.held, self.lost) = (held, lost);
+        self.resume();
     }
 
     /// Where it is written, and how many bytes are held back or lost.

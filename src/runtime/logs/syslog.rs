@@ -102,6 +102,19 @@ impl Syslog {
         if self.queue.is_empty() { None } else { self.socket.as_ref().map(AsFd::as_fd) }
     }
 
+    /// What waits, for another daemon.
+    pub(super) fn take_queue(&mut self) -> Vec<Vec<u8>> {
+        self.queued = 0;
+        self.queue.drain(..).collect()
+    }
+
+    /// What waited when another daemon stopped.
+    pub(super) fn put_back(&mut self, queue: Vec<Vec<u8>>) {
+        self.queued += queue.iter().map(Vec::len).sum::<usize>();
+        self.queue.extend(queue);
+        self.flush();
+    }
+
     pub(super) fn take_notices(&mut self) -> Vec<Record> {
         mem::take(&mut self.notices)
     }

@@ -167,6 +167,7 @@ impl Taps {
             log,
             capture: capture.map(|most| Capture::new(most, plan.strip_ansi)),
             overdrawn: false,
+            handed_over: false,
             key,
             generation,
             pid,
@@ -191,6 +192,8 @@ pub(super) struct Tap {
     pub capture: Option<Capture>,
     /// There is no time to wait for room.
     overdrawn: bool,
+    /// Another daemon goes on with it: it does not end.
+    handed_over: bool,
     key: ChannelKey,
     generation: Generation,
     pid: i32,
@@ -213,6 +216,17 @@ impl Tap {
         self.overdrawn = true;
     }
 
+    /// Takes it to another daemon.
+    pub(super) fn hand_over(mut self) -> TapLeft {
+        self.handed_over = true;
+        TapLeft { capture: self.capture.take() }
+    }
+
+    /// Goes on where another daemon stopped.
+    pub(super) fn resume(&mut self, left: TapLeft) {
+        self.capture = left.capture;
+    }
+
     pub(super) fn send(&self, what: What, data: Vec<u8>) {
         let bytes = data.len() + size_of::<Tapped>();
         let accounts = [Some(Arc::clone(&self.of_channel)), self.all.clone()];
@@ -226,8 +240,14 @@ impl Tap {
     }
 }
 
+/// Where a tap stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TapLeft {
+    capture: Option<Capture>,
+}
+
 /// The communications of one channel of one child.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Capture {
     pub splitter: Splitter,
     pub text: Captured,
@@ -241,7 +261,7 @@ impl Capture {
 }
 
 /// The communication that is coming in.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Captured {
     ansi: Option<Ansi>,
     kept: Kept,
@@ -275,6 +295,8 @@ impl Captured {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        self.send(What::End, Vec::new());
+        if !self.handed_over {
+            self.send(What::End, Vec::new());
+        }
     }
 }

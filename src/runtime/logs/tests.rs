@@ -22,6 +22,7 @@ use crate::model::snapshot::Channel;
 
 mod failure;
 mod following;
+mod handover;
 mod journal;
 mod rotation;
 mod taps;
@@ -41,8 +42,20 @@ impl Bench {
         Self::with(|_| {}, |_| {})
     }
 
+    /// In a directory where another one was before.
+    fn in_dir(dir: TempDir) -> Self {
+        Self::with_in(dir, |_| {}, |_| {})
+    }
+
     fn with(main: impl FnOnce(&mut MainLogPlan), around: impl FnOnce(&mut Surroundings)) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::with_in(tempfile::tempdir().unwrap(), main, around)
+    }
+
+    fn with_in(
+        dir: TempDir,
+        main: impl FnOnce(&mut MainLogPlan),
+        around: impl FnOnce(&mut Surroundings),
+    ) -> Self {
         let mut plan = MainLogPlan {
             target: MainTarget::File(dir.path().join("main.log")),
             maxbytes: 0,

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+use serde::{Deserialize, Serialize};
+
 use super::OWN;
 
 /// A cgroup that was delegated to this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Its directory.
     pub dir: PathBuf,

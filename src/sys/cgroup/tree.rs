@@ -71,6 +71,18 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Goes on with what was divided by a daemon whose place this one takes.
+    #[must_use]
+    pub fn adopt(place: Place) -> Self {
+        Self { place }
+    }
+
+    /// What was delegated.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Where everything is, as in `/proc/PID/cgroup`.
     #[must_use]
     pub fn path(&self) -> &Path {

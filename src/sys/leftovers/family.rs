@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::signal;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 
 use super::{Alarm, Look, MOST};
@@ -28,7 +29,7 @@ const MOST_LOOKED_AT: usize = 16_384;
 const WATCHED: usize = 64;
 
 /// A process group, and descendants of its leader.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Family {
     /// The main process; its group has the same number.
     pub(super) leader: i32,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::api::{Api, Identity, Parts};
+use crate::api::{Api, Identity, Parts, Upgrades};
 use crate::config::settings::Settings;
 use crate::config::testing::load_text;
 use crate::model::event::{Event, Published};
@@ -105,6 +105,7 @@ impl World {
                 identifier: "supervisor".to_owned(),
                 pid: 1,
                 config_file: PathBuf::from("/etc/supervisord.conf"),
+                upgrades: Upgrades::default(),
             },
         });
         Self { api, snapshots, events, plane, read, _requests: incoming }
