@@ -137,8 +137,9 @@ pub fn refusal(role: Role, method: &Method, path: &str) -> Option<&'static str> 
         // It knows no token: another page of the same host could send it.
         return Some("A session of the web page is none for XML-RPC");
     }
-    let acts = !matches!(*method, Method::GET | Method::HEAD);
-    (acts && role == Role::Read && path != "/logout").then_some("This session may only look")
+    // Another link may let them do more.
+    let acts = !matches!(*method, Method::GET | Method::HEAD) && !is_here(path);
+    (acts && role == Role::Read).then_some("This session may only look")
 }
 
 #[cfg(test)]
@@ -158,6 +159,7 @@ mod tests {
         for role in [Role::Read, Role::Act] {
             assert_eq!(refusal(role, &Method::GET, "/logtail/a"), None);
             assert_eq!(refusal(role, &Method::POST, "/logout"), None);
+            assert_eq!(refusal(role, &Method::POST, "/login/0123"), None);
             assert!(refusal(role, &Method::POST, "/RPC2").is_some());
             assert!(refusal(role, &Method::GET, "/RPC2/x").is_some());
         }

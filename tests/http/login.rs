@@ -168,6 +168,20 @@ fn who_may_only_look_changes_nothing_and_no_session_is_one_for_xml_rpc() {
 }
 
 #[test]
+fn who_may_only_look_logs_in_by_another_link_and_leaves_the_session_before() {
+    let scratch = Scratch::new();
+    let (daemon, target) = served(&scratch);
+    let looks = log_in(&daemon, &target, &["--read-only"]);
+    // What is no link does not end a session.
+    assert_eq!(post(&target, "/login/x", &looks, "").status(), 403);
+    assert!(is_in(&target, &looks));
+    let opened = post(&target, &link(&daemon, &target, &[]), &looks, "");
+    assert_eq!((opened.status(), opened.header("location")), (303, Some("/")), "{opened:?}");
+    assert!(!is_in(&target, &looks) && is_in(&target, &cookie(&opened)));
+    daemon.expect_log("logged in by a link of user 0, and may act");
+}
+
+#[test]
 fn other_sites_neither_use_a_session_nor_open_one() {
     // C-439
     let scratch = Scratch::new();
