@@ -9,7 +9,7 @@ super::on_each_suite!(an_ordinary_user_is_refused_then_granted);
 const RULES: &str = "/etc/polkit-1/rules.d/50-shop.rules";
 
 /// Writes rules, and waits until polkit has read them: it does so by itself.
-fn rules(machine: &Machine, text: &str) {
+pub fn rules(machine: &Machine, text: &str) {
     machine.write("/tmp/rules", text);
     machine.ok(&format!(
         "mkdir -p /etc/polkit-1/rules.d && install -m 644 /tmp/rules {RULES}.new && \

@@ -10,6 +10,7 @@ mod change;
 mod endings;
 mod install;
 mod journal;
+mod login;
 mod machine;
 mod remove;
 mod rootfs;
