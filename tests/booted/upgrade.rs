@@ -9,6 +9,7 @@ super::on_each_suite!(
     from_debians_with_its_configuration,
     from_debians_with_a_changed_configuration,
     from_itself,
+    from_itself_with_a_hundred_programs_that_write,
     back_to_debians,
 );
 
@@ -24,14 +25,19 @@ fn with_debians(suite: Suite) -> Machine {
 
 /// What holds after the upgrade, whatever the configuration file.
 fn runs_as_ours(machine: &Machine, old: &str) {
-    assert_eq!(machine.ok("systemctl is-active supervisor"), "active");
-    assert_eq!(machine.ok("systemctl is-enabled supervisor"), "enabled");
-    assert_eq!(show(machine, "NRestarts"), "0");
-    assert_eq!(machine.ok("supervisorctl version"), "5.0.0");
     machine.until("supervisorctl status && ! supervisorctl status | grep -v RUNNING");
     let now = machine.ok("pgrep -x sleep");
     assert_eq!(now.lines().count(), 3, "{now}");
     assert!(now.lines().all(|pid| !old.lines().any(|before| before == pid)), "{old}\n{now}");
+    is_ours(machine);
+}
+
+/// What holds after any upgrade.
+fn is_ours(machine: &Machine) {
+    assert_eq!(machine.ok("systemctl is-active supervisor"), "active");
+    assert_eq!(machine.ok("systemctl is-enabled supervisor"), "enabled");
+    assert_eq!(show(machine, "NRestarts"), "0");
+    assert_eq!(machine.ok("supervisorctl version"), "5.0.0");
     assert_eq!(machine.fails("pgrep -a python3").stdout, "", "Debian's daemon still runs");
     assert_eq!(machine.read("/etc/supervisor/conf.d/shop.conf"), PROGRAMS);
     assert!(!machine.exists("/etc/init.d/supervisor"), "its script would start it without systemd");
@@ -87,11 +93,48 @@ fn from_itself(suite: Suite) {
     let (main, pids) = (show(&machine, "MainPID"), machine.ok("pgrep -x sleep"));
     let conf = format!("{}# mine\n", machine.read("/etc/supervisor/supervisord.conf"));
     machine.write("/etc/supervisor/supervisord.conf", &conf);
-    machine.ok(&format!("apt-get -qq -y reinstall {DEB} 2>&1"));
-    runs_as_ours(&machine, &pids);
-    assert_ne!(show(&machine, "MainPID"), main, "the old program still runs");
+    let said = machine.ok(&format!("apt-get -y reinstall {DEB} 2>&1"));
+    assert!(said.contains("Upgraded supervisord 5.0.0 to 5.0.0"), "{said}");
+    is_ours(&machine);
+    // The same process with the same programs, and another program in it.
+    assert_eq!(show(&machine, "MainPID"), main);
+    assert_eq!(machine.ok("pgrep -x sleep"), pids);
+    assert_eq!(
+        machine.ok("readlink /proc/$(cat /run/supervisord.pid)/exe"),
+        "/usr/bin/supervisord",
+        "not the one that was deleted"
+    );
+    assert_eq!(
+        machine.ok("busctl get-property org.supervisord.Supervisor1 /org/supervisord/Supervisor1 \
+             org.supervisord.Supervisor1.Manager Upgrades"),
+        "u 1"
+    );
     assert_eq!(machine.read("/etc/supervisor/supervisord.conf"), conf);
     assert_eq!(machine.ok("find /etc -name '*.dpkg-*'"), "");
+}
+
+/// A hundred programs that write numbers, while the package is installed again.
+fn from_itself_with_a_hundred_programs_that_write(suite: Suite) {
+    const COUNT: &str = "[program:count]\ncommand=/bin/sh -c 'i=0; while [ ! -e /tmp/enough ]; do \
+        i=$((i+1)); echo $i; [ $((i%%50)) != 0 ] || sleep 0.5; done; echo end; exec sleep inf'\n\
+        numprocs=100\nprocess_name=%(process_num)d\nstartsecs=0\n\
+        stdout_logfile=/var/log/supervisor/count-%(process_num)d.log\n";
+    let machine = installed(suite);
+    machine.write("/etc/supervisor/conf.d/count.conf", COUNT);
+    machine.ok("supervisorctl update");
+    machine.until("[ $(supervisorctl status | grep -c RUNNING) = 100 ]");
+    let pids = machine.ok("supervisorctl pid all");
+    for _ in 0..3 {
+        machine.ok(&format!("apt-get -qq -y reinstall {DEB} 2>&1"));
+    }
+    assert_eq!(machine.ok("supervisorctl pid all"), pids);
+    assert_eq!(show(&machine, "NRestarts"), "0");
+    machine.ok("touch /tmp/enough");
+    machine.until("[ $(grep -lx end /var/log/supervisor/count-*.log | wc -l) = 100 ]");
+    // Each log has all numbers in order.
+    let wrong = "for log in /var/log/supervisor/count-*.log; do \
+        awk '$0 == \"end\" { exit } $0 != NR { print FILENAME, NR, $0; exit }' $log; done";
+    assert_eq!(machine.ok(wrong), "");
 }
 
 fn back_to_debians(suite: Suite) {
