@@ -40,7 +40,7 @@ pub enum Leftovers {
 /// What a look found.
 #[derive(Debug)]
 pub struct Look {
-    /// The processes that live, [`MOST`] at most.
+    /// The processes that live, 4096 at most.
     pub pids: Vec<i32>,
     /// Nothing is left. Where there are no pids either, something may still be about to go.
     pub gone: bool,

@@ -6,6 +6,7 @@ mod support;
 mod activation;
 mod background;
 mod cgroups;
+mod chaos;
 mod configuration;
 mod control;
 mod faults;
