@@ -71,7 +71,8 @@ pub fn run(mut overrides: Overrides, handed: Handed, manager: &Manager) -> Resul
     let servers = open_servers(&settings, activated, &mut records)?;
     let bus = bind_bus(&settings, &mut records)?;
     let manager = manager.clone();
-    Prepared { overrides, records, nofile, bus, cgroups: None, servers, manager }
+    let sessions = Sessions::default();
+    Prepared { overrides, records, nofile, bus, cgroups: None, servers, sessions, manager }
         .go_to_work(settings)
 }
 
@@ -104,7 +105,9 @@ pub fn go_on(left: Legacy) -> Result<(), StartError> {
         upgrades: Upgrades { done: state.upgrades.saturating_add(1), ..Upgrades::default() },
     };
     let cgroups = cgroups.map(|place| Arc::new(Tree::adopt(place)));
-    let prepared = Prepared { overrides, records, nofile, bus: None, cgroups, servers, manager };
+    let sessions = Sessions::adopt(state.sessions);
+    let prepared =
+        Prepared { overrides, records, nofile, bus: None, cgroups, servers, sessions, manager };
     let outcome = prepared.live(settings, &mut bus, None, Some(resumed));
     remove_bus(bus);
     outcome
@@ -130,6 +133,9 @@ struct Prepared {
     /// The sockets of the HTTP servers, and those that the service manager opened for them. They
     /// stay open through restarts.
     servers: Listeners,
+    /// Who is logged in there. They survive restarts and upgrades: whoever asks for one on the web
+    /// page wants to go on there.
+    sessions: Sessions,
     /// The service manager.
     manager: Manager,
 }
@@ -169,7 +175,9 @@ impl Prepared {
         mut ready: Option<Ready>,
         mut resumed: Option<Resumed>,
     ) -> Result<(), StartError> {
-        let Self { overrides, mut records, nofile, cgroups, mut servers, manager, .. } = self;
+        let Self {
+            overrides, mut records, nofile, cgroups, mut servers, sessions, manager, ..
+        } = self;
         // They are for the engine alone, which unblocks them in its own thread.
         let _blocked = signals::block_all();
         // What is installed there at an upgrade is what goes on.
@@ -190,8 +198,6 @@ impl Prepared {
             .build()
             .map_err(|error| refused(&error, "could not start an event loop"))?;
 
-        // They survive restarts: whoever asks for one on the web page wants to go on there.
-        let sessions = Sessions::default();
         let mut restarted = false;
         let mut serials = Serials::default();
         let mut upgrades_so_far = Upgrades::default();
@@ -247,6 +253,7 @@ impl Prepared {
                         bus: bus.as_ref(),
                         pidfile: held.as_ref(),
                         servers: &servers,
+                        sessions: &sessions,
                         upgrades: upgrades.done,
                     };
                     let (error, engine, baggage) =

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Overrides;
 use crate::config::settings::Settings;
 use crate::http::listen::{self, Listeners, ListenersLeft};
+use crate::http::sessions::{Sessions, SessionsLeft};
 use crate::runtime::handover::{Baggage, EngineLeft, Slot};
 use crate::sys::cgroup::{Place, Tree};
 use crate::sys::pidfile::PidFile;
@@ -78,6 +79,8 @@ pub struct State {
     pub pidfile: Option<FileLeft<Option<(u64, u64)>>>,
     /// The sockets of the HTTP servers.
     pub servers: ListenersLeft,
+    /// Who is logged in there.
+    pub sessions: SessionsLeft,
     /// How often the program was replaced before.
     pub upgrades: u32,
     /// The engine.
@@ -103,6 +106,8 @@ pub struct Daemon<'a> {
     pub pidfile: Option<&'a PidFile>,
     /// The sockets of the HTTP servers.
     pub servers: &'a Listeners,
+    /// Who is logged in there.
+    pub sessions: &'a Sessions,
     /// As in [`State`].
     pub upgrades: u32,
 }
@@ -133,6 +138,7 @@ impl Daemon<'_> {
             bus,
             pidfile,
             servers,
+            sessions: self.sessions.share(),
             upgrades: self.upgrades,
             engine,
         };

@@ -2,13 +2,14 @@
 //!
 //! Whoever may do something over D-Bus may make a link for a session that may do no more. Of links
 //! and cookies only hashes are kept. Sessions are the process's own: they survive a restart of the
-//! configuration and nothing else.
+//! configuration and a hot upgrade, and nothing else.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use blake2::{Blake2s256, Digest};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::rustls::crypto::ring;
@@ -17,7 +18,7 @@ use warp::http::header::COOKIE;
 
 use super::auth::same;
 use super::listen::Listeners;
-use super::visitor::{Role, Visitor};
+use super::visitor::{self, Role, Visitor};
 use crate::config::settings::{Access, HttpAddress, HttpServer};
 
 /// How long a link is good.
@@ -53,7 +54,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// What a link gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// What may be done.
     pub role: Role,
@@ -141,6 +142,32 @@ impl Default for Sessions {
     }
 }
 
+/// Links and sessions on their way to another program. Cookies and links are in it as hashes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SessionsLeft {
+    cookie: String,
+    /// With which the tokens of open pages were made.
+    key: Option<visitor::Key>,
+    links: Vec<LinkLeft>,
+    sessions: Vec<SessionLeft>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct LinkLeft {
+    hash: Hash,
+    grant: Grant,
+    left: Duration,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SessionLeft {
+    hash: Hash,
+    secure: bool,
+    grant: Grant,
+    left: Duration,
+    unused: Duration,
+}
+
 /// A request of somebody who is logged in.
 #[derive(Debug)]
 pub struct Present {
@@ -179,6 +206,58 @@ impl Drop for Stay {
 }
 
 impl Sessions {
+    /// What another program needs to know of them.
+    #[must_use]
+    pub fn share(&self) -> SessionsLeft {
+        let mut book = lock(&self.book);
+        book.sweep();
+        let now = Instant::now();
+        let link = |link: &Link| LinkLeft {
+            hash: link.hash,
+            grant: link.grant.clone(),
+            left: link.until - now,
+        };
+        let session = |session: &Session| SessionLeft {
+            hash: session.hash,
+            secure: session.secure,
+            grant: session.grant.clone(),
+            left: session.until - now,
+            unused: now - session.used(),
+        };
+        SessionsLeft {
+            cookie: self.cookie.to_string(),
+            key: visitor::key(),
+            links: book.links.iter().map(link).collect(),
+            sessions: book.sessions.iter().map(session).collect(),
+        }
+    }
+
+    /// Goes on with those of another program, before the first request.
+    #[must_use]
+    pub fn adopt(left: SessionsLeft) -> Self {
+        let SessionsLeft { cookie, key, links, sessions } = left;
+        visitor::adopt_key(key);
+        let now = Instant::now();
+        let links = links.into_iter().map(|LinkLeft { hash, grant, left }| Link {
+            hash,
+            grant,
+            until: now + left.min(LINK),
+        });
+        let sessions = sessions.into_iter().map(|session| {
+            let SessionLeft { hash, secure, grant, left, unused } = session;
+            Session {
+                hash,
+                secure,
+                grant,
+                until: now + left.min(LONGEST),
+                used: Arc::new(Mutex::new(now.checked_sub(unused).unwrap_or(now))),
+                open: watch::Sender::new(()),
+            }
+        });
+        let book = Book { links: links.collect(), sessions: sessions.collect() };
+        Self { book: Arc::new(Mutex::new(book)), cookie: cookie.into() }
+    }
+
     /// Makes a link that gives this; none when the system has no random numbers.
     #[must_use]
     pub fn offer(&self, grant: Grant) -> Option<String> {
@@ -380,6 +459,23 @@ mod tests {
             sessions.open(&many[0], false).is_none() && sessions.open(&many[19], false).is_some()
         );
         assert!(!format!("{:?}", lock(&sessions.book)).contains(&many[10]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_program_knows_who_is_logged_in_and_for_how_long() {
+        let sessions = Sessions::default();
+        let (early, link) = (logged_in(&sessions), sessions.offer(grant(Role::Read)).unwrap());
+        advance(IDLE / 2).await;
+        let late = logged_in(&sessions);
+        let text = serde_json::to_string(&sessions.share()).unwrap();
+        let sessions = Sessions::adopt(serde_json::from_str(&text).unwrap());
+        assert!(sessions.open(&link, false).is_none(), "it was too old");
+        advance(IDLE / 2).await;
+        assert!(!is_known(&sessions, &early) && is_known(&sessions, &late));
+        let link = sessions.offer(grant(Role::Read)).unwrap();
+        let text = serde_json::to_string(&sessions.share()).unwrap();
+        let sessions = Sessions::adopt(serde_json::from_str(&text).unwrap());
+        assert_eq!(sessions.open(&link, false).unwrap().1, grant(Role::Read));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use blake2::Blake2sMac256;
 use blake2::digest::{KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::crypto::ring;
 
 use super::auth::same;
@@ -13,8 +14,26 @@ use super::auth::same;
 /// How many bytes a token has, and the key that it comes from.
 const SIZE: usize = 32;
 
+/// The key of all tokens. It is the process's own and lives as long, so that pages stay good through
+/// a restart of the configuration, and an upgrade. None when the system has no random numbers.
+static KEY: OnceLock<Option<Key>> = OnceLock::new();
+
+/// What tokens come from.
+pub type Key = [u8; SIZE];
+
+/// The key of all tokens, for another program that goes on in this process.
+#[must_use]
+pub fn key() -> Option<Key> {
+    *KEY.get_or_init(random)
+}
+
+/// Goes on with the key of another program, before there is a token.
+pub fn adopt_key(key: Option<Key>) {
+    let _ = KEY.set(key); // once there is a token it is too late, and pages have to be loaded again
+}
+
 /// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// Look.
     Read,
@@ -80,12 +99,9 @@ impl Visitor {
     }
 }
 
-/// A keyed hash of these words. The key is the process's own and lives as long, so that pages
-/// stay good through a restart of the configuration. None when the system has no random numbers.
+/// A keyed hash of these words; none without a key.
 fn token(words: &[&str]) -> Option<[u8; SIZE]> {
-    static KEY: OnceLock<Option<[u8; SIZE]>> = OnceLock::new();
-    let key = KEY.get_or_init(random);
-    let mut mac = <Blake2sMac256 as KeyInit>::new_from_slice(key.as_ref()?).ok()?;
+    let mut mac = <Blake2sMac256 as KeyInit>::new_from_slice(&key()?).ok()?;
     for word in words {
         mac.update(&word.len().to_le_bytes());
         mac.update(word.as_bytes());

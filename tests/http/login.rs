@@ -206,17 +206,34 @@ fn other_sites_neither_use_a_session_nor_open_one() {
     assert!(is_in(&target, &session));
 }
 
+/// The token of the page that a session sees.
+fn token(target: &Target, session: &str) -> String {
+    let page = get(target, "/", session).text();
+    let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a form with a token");
+    rest.split('"').next().expect("a token").to_owned()
+}
+
+#[test]
+fn a_session_and_an_open_page_stay_good_through_an_upgrade() {
+    let scratch = Scratch::new();
+    let (daemon, target) = served(&scratch);
+    let (session, link) = (log_in(&daemon, &target, &[]), link(&daemon, &target, &[]));
+    let form = format!("csrf={}", token(&target, &session));
+    let upgraded = daemon.ctl(&["upgrade"]);
+    assert_eq!(upgraded.code, 0, "{upgraded:?}");
+    assert!(is_in(&target, &session));
+    assert_eq!(post(&target, "/logout", &session, &form).status(), 303);
+    assert!(!is_in(&target, &session), "the form was obeyed");
+    assert_eq!(post(&target, &link, "", "").status(), 303, "a link is good still");
+}
+
 #[test]
 fn signing_out_needs_the_token_of_the_session_and_ends_its_streams() {
     // C-439
     let scratch = Scratch::new();
     let (daemon, target) = served(&scratch);
     let (mine, other) = (log_in(&daemon, &target, &[]), log_in(&daemon, &target, &["--read-only"]));
-    let token = |session: &str| {
-        let page = get(&target, "/", session).text();
-        let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("a form with a token");
-        rest.split('"').next().expect("a token").to_owned()
-    };
+    let token = |session: &str| token(&target, session);
     let mut stream = Http::connect(&target).expect("it listens");
     let request = format!("GET /logtail/a HTTP/1.1\r\nHost: localhost\r\n{mine}\r\n");
     stream.send(request).expect("it takes it");
