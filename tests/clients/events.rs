@@ -132,7 +132,7 @@ fn crashmail() {
         world.note("mails", mails.trim_end());
         world.expect_file("crashmail.err", "Process größe");
         lines_of(world, "crashmail.err");
-        world.note("it is well", &(!world.main_log().contains("UNKNOWN state")).to_string());
+        world.note("it is well", &(!world.settled_log().contains("UNKNOWN state")).to_string());
     });
 }
 
@@ -182,7 +182,7 @@ fn memmon_and_httpok() {
         for name in ["big", "web"] {
             world.expect_log_times(&format!("success: {name} entered RUNNING"), 2);
         }
-        let others = world.main_log().matches("spawned: 'other'").count();
+        let others = world.settled_log().matches("spawned: 'other'").count();
         world.note("others were spawned", &others.to_string());
         let told = world.expect_file("mem.err", "Restarting big:big");
         world.note("memmon tells", &told.contains("Restarting big:big").to_string());
@@ -250,7 +250,7 @@ fn superfsmon() {
         world.note("it saw the file", &seen.to_string());
         world.expect_log_times("success: a entered RUNNING", 2);
         lines_of(world, "watch.out");
-        let others = world.main_log().matches("spawned: 'other'").count();
+        let others = world.settled_log().matches("spawned: 'other'").count();
         world.note("others were spawned", &others.to_string());
     });
 }

@@ -90,7 +90,7 @@ fn tell(world: &World, text: &str) -> String {
 
 /// How often each of these was spawned, and that all run.
 fn spawned(world: &mut World) {
-    let log = world.main_log();
+    let log = world.settled_log();
     for name in ["a", "off", "x", "y"] {
         let times = log.matches(&format!("INFO spawned: '{name}'")).count();
         world.note(&format!("{name} was spawned"), &times.to_string());

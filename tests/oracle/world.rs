@@ -405,6 +405,16 @@ impl World {
         self.dir.read("supervisord.log")
     }
 
+    /// The daemon's log with everything in it that was said until now: ours writes it a moment later,
+    /// and before it answers who reads it.
+    pub fn settled_log(&self) -> String {
+        if self.side == Side::Ours {
+            let args = ["-c", "supervisord.conf", "maintail", "-1"];
+            drop(run(&mut self.command("supervisorctl", &args)));
+        }
+        self.main_log()
+    }
+
     /// Observes those lines of the daemon's log that have one of these texts, in order; without
     /// texts all of it, but for what is said or not as chance has it: that a client waits.
     pub fn log(&mut self, label: &str, with: &[&str]) -> String {

@@ -169,7 +169,7 @@ fn members() {
             world.expect_log_times("success: a entered RUNNING", 2);
             world.expect_log_times("success: m_0 entered RUNNING", 2);
         }
-        let stopped = world.main_log().contains("stopped: m_0");
+        let stopped = world.settled_log().contains("stopped: m_0");
         world.note("members that did not change are restarted", &stopped.to_string());
         world.ctl(&["status"]).exits(0);
     });
