@@ -222,6 +222,11 @@ fn names(value: Option<&Value>) -> Vec<String> {
     names.iter().filter_map(text).collect()
 }
 
+fn no_upgrades() -> CallError {
+    let why = "upgrades are asked for over D-Bus alone: on the machine of supervisord, without -s";
+    CallError::Fault(Fault::new(FaultKind::Failed, why))
+}
+
 fn states(processes: Vec<ProcessInfo>) -> States {
     let entry = |process: ProcessInfo| (process.name, (Some(process.state), process.pid));
     processes.into_iter().map(entry).collect()
@@ -384,13 +389,11 @@ impl Client for XmlRpcClient {
     }
 
     async fn upgrade(&self) -> Result<(), CallError> {
-        let why =
-            "upgrades are asked for over D-Bus alone: on the machine of supervisord, without -s";
-        Err(CallError::Fault(Fault::new(FaultKind::Failed, why)))
+        Err(no_upgrades())
     }
 
     async fn upgrades(&self) -> Result<Upgrades, CallError> {
-        Ok(Upgrades::default())
+        Err(no_upgrades())
     }
 
     async fn create_login(&self, _read_only: bool) -> Result<Login, CallError> {

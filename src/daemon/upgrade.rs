@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::rlim_t;
 use serde::{Deserialize, Serialize};
@@ -200,13 +201,11 @@ pub fn purpose() -> Purpose {
     let Some(fd) = std::env::var_os(VARIABLE) else { return Purpose::Start };
     let trial = std::env::var_os(TRIAL).is_some();
     inherited::forget_variables(&[VARIABLE, TRIAL]);
-    let state = fd
-        .to_str()
-        .and_then(|fd| fd.parse::<RawFd>().ok())
-        .ok_or_else(|| format!("{VARIABLE} is no number"))
-        .and_then(read);
+    let fd = fd.to_str().and_then(|fd| fd.parse::<RawFd>().ok());
+    let fd = fd.ok_or_else(|| format!("{VARIABLE} is no number"));
+    let state = fd.and_then(|fd| read(fd).map(|(head, state)| (fd, head, state)));
     if trial {
-        return Purpose::Trial(state.and_then(|(head, state)| {
+        return Purpose::Trial(state.and_then(|(_, head, state)| {
             if head.pid != nix::unistd::getppid().as_raw().cast_unsigned() {
                 return Err("the state is of another process".to_owned());
             }
@@ -214,14 +213,16 @@ pub fn purpose() -> Purpose {
             certificates.map(drop).map_err(|error| error.to_string())
         }));
     }
-    Purpose::GoOn(state.and_then(|(head, state)| {
+    Purpose::GoOn(state.and_then(|(fd, head, state)| {
         if head.pid != std::process::id() {
             return Err("the state is of another process".to_owned());
         }
-        let taken = inherited::take_descriptors(head.descriptors);
+        // The memory of the state is the last one: it was read, and is closed.
+        let taken = inherited::take_descriptors(head.descriptors.into_iter().chain([fd]));
         let descriptors = taken.and_then(|all| all.into_iter().collect::<io::Result<Vec<_>>>());
-        let descriptors =
+        let mut descriptors =
             descriptors.map_err(|error| format!("descriptors are missing: {error}"))?;
+        descriptors.truncate(descriptors.len() - 1);
         let baggage = Baggage::new(descriptors);
         Ok(Box::new(Legacy { state, baggage, version: head.version }))
     }))
@@ -262,7 +263,7 @@ fn write(state: &State, baggage: &Baggage) -> io::Result<OwnedFd> {
 /// Has the program at `program` go on from here. Comes back only when it cannot; then nothing has
 /// changed.
 #[must_use]
-pub fn execute(program: &Path, state: &State, baggage: &Baggage) -> String {
+fn execute(program: &Path, state: &State, baggage: &Baggage) -> String {
     match write(state, baggage) {
         Err(error) => format!("the state cannot be written: {error}"),
         Ok(memory) => match try_out(program, &memory) {
@@ -270,6 +271,11 @@ pub fn execute(program: &Path, state: &State, baggage: &Baggage) -> String {
             Ok(()) => replace(program, &memory, baggage),
         },
     }
+}
+
+fn set_nonblocking(fd: &impl AsFd) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
 }
 
 /// Has it read the state, as a child.
@@ -302,7 +308,8 @@ fn try_out(program: &Path, memory: &OwnedFd) -> Result<(), String> {
     }
     let mut said = Vec::new();
     if in_time {
-        // What it started may hold the pipe open, but nothing of that is known to the program.
+        // What it started may hold the pipe open: what is there is all that is waited for.
+        let _ = set_nonblocking(&complaints);
         let _ = complaints.take(COMPLAINT).read_to_end(&mut said);
     }
     let said = String::from_utf8_lossy(&said);

@@ -103,9 +103,14 @@ fn programs_run_on_and_not_a_byte_of_their_output_is_lost() {
         + "[eventlistener:l]\ncommand=/bin/cat\nevents=PROCESS_LOG\n";
     let (daemon, _program) = start(&scratch, &programs);
     let pids = names.map(|name| daemon.pid_of(name));
-    for _ in 0..upgrades {
+    upgrade(&daemon);
+    let open = descriptors(&daemon);
+    for _ in 1..upgrades {
         upgrade(&daemon);
     }
+    // A connection may be about to close.
+    let after = descriptors(&daemon);
+    assert!(after <= open + 3, "{open} descriptors before, {after} after");
     assert_eq!(pids, names.map(|name| daemon.pid_of(name)));
     assert_eq!(daemon.ctl(&["pid"]).stdout.trim(), daemon.pid().to_string());
     scratch.write("enough", "");
@@ -124,9 +129,11 @@ fn a_program_that_cannot_go_on_is_not_used() {
     let sleeper = "[program:a]\ncommand=/bin/sleep 1000\nstartsecs=0\n";
     let (daemon, program) = start(&scratch, sleeper);
     let good = fs::read(&program).expect("the program");
-    let refused: [(&[u8], &str); 4] = [
+    let refused: [(&[u8], &str); 5] = [
         (b"#!/bin/sh\necho 'no such library' >&2\nexit 127\n", "fails in a trial: no such library"),
         (b"#!/bin/sh\nkill -9 $$\n", "fails in a trial: signal: 9"),
+        // What it leaves behind holds its standard error open.
+        (b"#!/bin/sh\necho no >&2\nsleep 1000 &\nexit 1\n", "fails in a trial: no"),
         (b"\x7fELF and nothing more", "(os error 8)"),
         (b"#!/no/such/interpreter\n", "(os error 2)"),
     ];
@@ -145,6 +152,9 @@ fn a_program_that_cannot_go_on_is_not_used() {
         assert_ne!(daemon.pid_of("a"), pid);
         break_even(&daemon);
     }
+    let socket = format!("unix://{}", scratch.join("sv.sock").display());
+    let asked = daemon.ctl(&["-s", &socket, "upgrade"]);
+    assert!(asked.stdout.starts_with("ERROR: FAILED: upgrades are asked for over D-Bus alone"));
     fs::remove_file(&program).expect("it was there");
     assert!(daemon.ctl(&["upgrade"]).stdout.contains("(os error 2)"));
     install(&program, &good);
@@ -153,9 +163,13 @@ fn a_program_that_cannot_go_on_is_not_used() {
     assert_eq!(daemon.pid_of("a"), pid);
 }
 
+fn descriptors(daemon: &Daemon) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", daemon.pid())).expect("it runs").count()
+}
+
 /// The daemon holds no more than it did: what was prepared for a handover is closed again.
 fn break_even(daemon: &Daemon) {
-    let open = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).expect("it runs").count();
+    let open = descriptors(daemon);
     assert!(open < 60, "{open} descriptors");
 }
 

@@ -91,16 +91,19 @@ pub(super) async fn upgrade(session: &mut Session, args: &str) -> Result<(), Fai
         return Ok(());
     }
     let Some(client) = session.upcheck().await? else { return Ok(()) };
-    let before = client.upgrades().await?;
-    match client.upgrade().await {
-        Ok(()) => {}
+    let begun = async {
+        let before = client.upgrades().await?;
+        client.upgrade().await.map(|()| before)
+    };
+    let before = match begun.await {
+        Ok(before) => before,
         Err(CallError::Fault(fault)) => {
             session.out.line(&format!("ERROR: {fault}"))?;
             session.exit = exit::GENERIC;
             return Ok(());
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     drop(client);
     let line = match after_upgrade(session, before.counts).await {
         Some(after) if after.error.is_empty() => {
