@@ -5,30 +5,12 @@ use std::time::{Duration, Instant};
 use crate::support::daemon::Daemon;
 use crate::support::http::{Http, Target, ask, get, unix};
 use crate::support::scratch::Scratch;
+use crate::tail::{expect, follow};
 
 const PROGRAM: &str = "[unix_http_server]\nfile=%(here)s/s\n\
     [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
     supervisor.rpcinterface:make_main_rpcinterface\n\
     [program:a]\ncommand=/bin/cat\nautostart=false\nstartsecs=0\n";
-
-/// A stream, as far as its head.
-fn follow(target: &Target, path: &str) -> Http {
-    let mut http = Http::connect(target).expect("it listens");
-    http.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).expect("it takes it");
-    assert_eq!(http.head().expect("it answers").expect("it does").status(), 200);
-    http
-}
-
-/// Reads a stream until this comes.
-fn expect(http: &mut Http, needle: &str) -> String {
-    let mut text = String::new();
-    while !text.contains(needle) {
-        let chunk = http.chunk().expect("more comes");
-        assert!(!chunk.is_empty(), "it ended before {needle:?}");
-        text.push_str(&String::from_utf8_lossy(&chunk));
-    }
-    text
-}
 
 #[test]
 fn there_is_room_for_so_many_and_the_next_is_told_so() {
@@ -39,7 +21,7 @@ fn there_is_room_for_so_many_and_the_next_is_told_so() {
         ("/events", "Too many streams of events", "PROCESS_STATE_STARTING"),
         ("/live", "Too many pages are open", "\"state\":\"running\""),
     ] {
-        let mut open: Vec<Http> = (0..128).map(|_| follow(&target, path)).collect();
+        let mut open: Vec<Http> = (0..128).map(|_| follow(&target, path, "1.1")).collect();
         let refused = get(&target, path, "");
         assert_eq!(refused.status(), 503, "{path}");
         assert!(refused.text().contains(full), "{refused:?}");
@@ -92,8 +74,8 @@ fn who_reads_nothing_costs_nobody_an_event_and_the_daemon_little() {
     let scratch = Scratch::new();
     let daemon = Daemon::start(&scratch, PROGRAM);
     let target = unix(scratch.path(), "s");
-    let mut idle: Vec<Http> = (0..2).map(|_| follow(&target, "/events")).collect();
-    let mut reader = follow(&target, "/events?types=REMOTE_COMMUNICATION");
+    let mut idle: Vec<Http> = (0..2).map(|_| follow(&target, "/events", "1.1")).collect();
+    let mut reader = follow(&target, "/events?types=REMOTE_COMMUNICATION", "1.1");
     expect(&mut reader, "from now on");
     let before = resident(daemon.pid());
     // More than may wait for anybody, and each of it is read at once by who reads.
@@ -133,8 +115,8 @@ fn a_page_that_is_not_read_gets_everything_anew_and_holds_nobody_up() {
     );
     let daemon = Daemon::start(&scratch, &config);
     let target = unix(scratch.path(), "s");
-    let mut idle = follow(&target, "/live");
-    let mut reader = follow(&target, "/live");
+    let mut idle = follow(&target, "/live", "1.1");
+    let mut reader = follow(&target, "/live", "1.1");
     expect(&mut reader, "\"whole\":true");
     for _ in 0..40 {
         assert_eq!(daemon.ctl(&["start", "many:*"]).code, 0);

@@ -10,7 +10,8 @@ use crate::support::watch::expect_in_file;
 const PROGRAM: &str = "[unix_http_server]\nfile=%(here)s/s\n\
     [program:a]\ncommand=/bin/cat\nstdout_logfile=%(here)s/a.out\nstdout_logfile_maxbytes=4KB\nstdout_logfile_backups=20\n";
 
-fn follow(target: &Target, path: &str, version: &str) -> Http {
+/// A stream, as far as its head.
+pub fn follow(target: &Target, path: &str, version: &str) -> Http {
     let mut http = Http::connect(target).expect("it listens");
     http.send(format!("GET {path} HTTP/{version}\r\nHost: x\r\n\r\n")).expect("it takes it");
     assert_eq!(http.head().expect("it answers").expect("it does").status(), 200);
@@ -18,7 +19,7 @@ fn follow(target: &Target, path: &str, version: &str) -> Http {
 }
 
 /// Reads chunks until this was read.
-fn expect(http: &mut Http, needle: &str) -> String {
+pub fn expect(http: &mut Http, needle: &str) -> String {
     let mut text = String::new();
     while !text.contains(needle) {
         let chunk = http.chunk().expect("more comes");

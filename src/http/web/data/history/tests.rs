@@ -6,11 +6,13 @@ use crate::model::snapshot::ProcessSnapshot;
 use crate::model::state::ProcessState;
 use crate::model::state::ProcessState::{Exited, Fatal, Starting, Stopped};
 
-fn web() -> ProcessName {
+/// A process.
+pub(super) fn web() -> ProcessName {
     ProcessName::new("web", "web")
 }
 
-fn event(name: &ProcessName, from: ProcessState, to: ProcessState) -> Event {
+/// It goes from one state to another.
+pub(super) fn event(name: &ProcessName, from: ProcessState, to: ProcessState) -> Event {
     Event::ProcessState {
         name: name.clone(),
         from,

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::http::web::data::history::tests::{event, web};
 use crate::http::web::data::testing::process;
 use crate::model::name::Target;
 use crate::model::signal::Signal;
@@ -8,24 +9,6 @@ use crate::model::state::ProcessState::{
     Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping,
 };
 use crate::model::time::Mono;
-
-fn web() -> ProcessName {
-    ProcessName::new("web", "web")
-}
-
-fn event(name: &ProcessName, from: ProcessState, to: ProcessState) -> Event {
-    Event::ProcessState {
-        name: name.clone(),
-        from,
-        to,
-        pid: 7,
-        tries: 0,
-        expected: false,
-        ended: None,
-        problem: "".into(),
-        restarts: 0,
-    }
-}
 
 fn secs(secs: u64) -> Wall {
     Wall(Duration::from_secs(secs))
