@@ -125,6 +125,16 @@ pub enum Input {
         /// The serial of the event.
         serial: u64,
     },
+    /// All of an event was written to a listener. Told where it is written down.
+    Delivered {
+        /// Which listener.
+        run: Run,
+        /// The serial of the event.
+        serial: u64,
+    },
+    /// An earlier daemon was killed, and this one goes on with its programs: what was under way
+    /// then is begun again. Comes first of all.
+    TakenBack,
     /// A client wants TICK events, or no longer.
     WantTicks {
         /// Which.

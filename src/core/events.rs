@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, Heard, Input, Run};
 use super::pool::Pool;
 use super::pool::queue::Message;
+use super::process::Process;
 use super::supervisor::Supervisor;
 use super::ticks::Ticks;
 use super::turn::Turn;
@@ -93,6 +94,24 @@ impl Supervisor {
     /// An event could not be written to a listener.
     pub(super) fn undelivered(&mut self, run: Run, serial: u64, turn: &mut Turn) {
         self.with_pool(run, turn, |pool, run, turn| pool.undelivered(run, serial, turn));
+    }
+
+    /// All of an event was written to a listener.
+    pub(super) fn delivered(&mut self, run: Run, serial: u64) {
+        let Some(process) = self.processes.get(&run.key) else { return };
+        if let Some(pool) = self.pools.get_mut(&process.spec().name.group) {
+            pool.delivered(run, serial);
+        }
+    }
+
+    /// Begins again what was under way when an earlier daemon was killed.
+    pub(super) fn taken_back(&mut self, turn: &mut Turn) {
+        for key in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.with(key, turn, Process::taken_back);
+        }
+        for pool in self.pools.values_mut() {
+            pool.taken_back(turn);
+        }
     }
 
     /// The pool that a run belongs to.
@@ -204,7 +223,7 @@ impl Supervisor {
     }
 }
 
-fn is_running(process: Option<&super::process::Process>, run: Run) -> bool {
+fn is_running(process: Option<&Process>, run: Run) -> bool {
     process.is_some_and(|p| p.state() == ProcessState::Running && p.is_current(run.generation))
 }
 

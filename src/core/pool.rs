@@ -43,6 +43,30 @@ pub struct Pool {
     strikes: BTreeMap<ProcKey, u32>,
 }
 
+/// A pool without its events.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PoolLeft {
+    name: Arc<str>,
+    settings: ListenerPool,
+    next_serial: u64,
+    dropped: u64,
+    sessions: Vec<Session>,
+    strikes: BTreeMap<ProcKey, u32>,
+}
+
+impl PoolLeft {
+    /// With these events it is whole.
+    #[must_use]
+    pub fn with(self, events: Vec<Queued>) -> Pool {
+        let Self { name, settings, next_serial, dropped, sessions, strikes } = self;
+        let mut queue = Queue::default();
+        for event in events {
+            queue.put(event);
+        }
+        Pool { name, settings, queue, next_serial, dropped, sessions, strikes }
+    }
+}
+
 /// One run of a listener, until its last words are heard.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Session {
@@ -53,6 +77,8 @@ struct Session {
     listener: Listener,
     /// The event that it has.
     event: Option<Queued>,
+    /// It is not known yet whether all of the event was written to it.
+    doubtful: bool,
     /// Its stdin is closed.
     deaf: bool,
     /// Its process ended.
@@ -88,6 +114,29 @@ impl Pool {
         }
     }
 
+    /// From now on it is noted which events come and go.
+    pub fn note_changes(&mut self) {
+        self.queue.note_changes();
+    }
+
+    /// The events that came or went since it was last asked, by their number, and those that wait.
+    pub fn take_changes(&mut self) -> Vec<(u64, Option<&Queued>)> {
+        self.queue.take_changes()
+    }
+
+    /// The pool without its events.
+    #[must_use]
+    pub fn left(&self) -> PoolLeft {
+        PoolLeft {
+            name: Arc::clone(&self.name),
+            settings: self.settings.clone(),
+            next_serial: self.next_serial,
+            dropped: self.dropped,
+            sessions: self.sessions.clone(),
+            strikes: self.strikes.clone(),
+        }
+    }
+
     /// Whether it subscribes to this type, or to one above it (C-412).
     #[must_use]
     pub fn wants(&self, event_type: EventType) -> bool {
@@ -120,6 +169,7 @@ impl Pool {
             restartable: spec.autorestart != Autorestart::Never,
             listener: Listener::default(),
             event: None,
+            doubtful: false,
             deaf: false,
             exited: false,
             silent: false,
@@ -206,6 +256,37 @@ impl Pool {
         }
     }
 
+    /// All of an event was written to a listener.
+    pub fn delivered(&mut self, run: Run, serial: u64) {
+        let Some(session) = self.session(run) else { return };
+        if session.event.as_ref().is_some_and(|event| event.message.serial == serial) {
+            session.doubtful = false;
+        }
+    }
+
+    /// The daemon was killed, and nobody knows how far a listener got that an event was on its way
+    /// to: others get the event, and it is started again.
+    pub fn taken_back(&mut self, turn: &mut Turn) {
+        let doubtful: Vec<Run> = self
+            .sessions
+            .iter()
+            .filter(|session| session.event.is_some() && session.doubtful)
+            .map(|session| session.run)
+            .collect();
+        for run in doubtful {
+            if let Some(session) = self.session(run) {
+                session.listener.give_up();
+                if session.restartable && !session.exited {
+                    session.restart_at = Some(turn.now.mono);
+                }
+                let text =
+                    "is restarted: an event was on its way to it when supervisord was killed";
+                session.say(Level::Warn, text, turn);
+            }
+            self.give_back(run, turn);
+        }
+    }
+
     /// Sends what may be sent, oldest first, each to the first listener that can take it (C-349).
     pub fn dispatch(
         &mut self,
@@ -233,6 +314,7 @@ impl Pool {
             turn.act(Action::Deliver { run: session.run, serial: message.serial, data });
             session.listener.gets_event();
             session.event = Some(event);
+            session.doubtful = true;
         }
     }
 

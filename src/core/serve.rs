@@ -178,6 +178,7 @@ impl Supervisor {
 
     fn reread(&mut self, groups: Arc<Vec<Arc<GroupSpec>>>) -> Reply {
         self.configured = groups;
+        self.changes.configured();
         self.view.touch_daemon();
         let mut groups: Vec<&ActiveGroup> = self.groups.values().collect();
         groups.sort_by_key(|group| group.order);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, ExitKind, Generation, Input, Run};
 use super::auto::AutoNames;
+use super::changes::Changes;
 pub use super::events::Serials;
 use super::key::ProcKey;
 use super::outlet::Outlet;
@@ -62,7 +63,7 @@ pub struct Supervisor {
     pub(super) processes: BTreeMap<ProcKey, Process>,
     #[serde(with = "pairs")]
     pub(super) by_name: BTreeMap<ProcessName, ProcKey>,
-    by_pid: HashMap<i32, ProcKey>,
+    pub(super) by_pid: HashMap<i32, ProcKey>,
     pub(super) deadlines: BTreeSet<(Mono, ProcKey)>,
     pub(super) waiters: Waiters,
     pub(super) shutdown: Option<Shutdown>,
@@ -75,9 +76,12 @@ pub struct Supervisor {
     pub(super) ticks: Ticks,
     /// When the events want to be looked after.
     pub(super) events_at: Option<Mono>,
-    generation: Generation,
-    next_key: u32,
-    next_order: u64,
+    pub(super) generation: Generation,
+    pub(super) next_key: u32,
+    pub(super) next_order: u64,
+    /// What is to be written down; everything after a handover.
+    #[serde(skip)]
+    pub(super) changes: Changes,
     /// What readers see; made anew after a handover.
     #[serde(skip)]
     pub(super) view: View,
@@ -108,6 +112,7 @@ impl Supervisor {
             generation: 0,
             next_key: 0,
             next_order: 0,
+            changes: Changes::default(),
             view: View::default(),
         }
     }
@@ -151,6 +156,8 @@ impl Supervisor {
             Input::Request { token, request } => self.request(token, request, turn),
             Input::Heard { .. } => self.heard(input, turn),
             Input::Undelivered { run, serial } => self.undelivered(run, serial, turn),
+            Input::Delivered { run, serial } => self.delivered(run, serial),
+            Input::TakenBack => self.taken_back(turn),
             Input::WantTicks { period, wanted } => self.ticks.want(period, wanted),
             Input::Abandoned(token) => self.waiters.abandon(token),
             Input::Os(signal) => self.os_signal(signal, turn),
@@ -249,6 +256,7 @@ impl Supervisor {
             self.by_name.insert(process.name.clone(), key);
             self.processes.insert(key, Process::new(key, Arc::clone(process), logs));
             self.view.touch(key);
+            self.changes.process(key);
             members.push(key);
         }
         let order = self.next_order;
@@ -258,7 +266,10 @@ impl Supervisor {
         match (&spec.listener, self.pools.get_mut(&spec.name)) {
             (Some(settings), Some(pool)) => pool.change(settings.clone(), &members, turn),
             (Some(settings), None) => {
-                let pool = Pool::new(Arc::clone(&spec.name), settings.clone());
+                let mut pool = Pool::new(Arc::clone(&spec.name), settings.clone());
+                if self.changes.are_noted() {
+                    pool.note_changes();
+                }
                 self.pools.insert(Arc::clone(&spec.name), pool);
             }
             (None, _) => {}
@@ -268,6 +279,7 @@ impl Supervisor {
             ActiveGroup { spec: Arc::clone(spec), members: members.clone(), order },
         );
         self.view.touch_group(&spec.name);
+        self.changes.group(&spec.name);
         if kept.is_empty() {
             turn.publish(Event::GroupAdded(Arc::clone(&spec.name)));
         }
@@ -282,11 +294,12 @@ impl Supervisor {
         turn: &mut Turn,
     ) {
         let Some(group) = self.groups.remove(name) else { return };
-        for key in group.members {
+        for key in group.members.iter().copied() {
             if kept.values().any(|&stays| stays == key) {
                 continue;
             }
             let Some(process) = self.processes.remove(&key) else { continue };
+            self.changes.process(key);
             self.waiters.on_removed(key, &process, turn);
             if let Some(at) = process.deadline() {
                 self.deadlines.remove(&(at, key));
@@ -300,6 +313,7 @@ impl Supervisor {
             turn.act(Action::Forget(key));
         }
         self.view.touch_group(name);
+        self.changes.group(&group.spec.name);
         if kept.is_empty() {
             // A pool that goes does not hear of it.
             self.tell(turn);
@@ -335,6 +349,7 @@ impl Supervisor {
             }
         }
         self.view.touch(key);
+        self.changes.process(key);
         for transition in std::mem::take(&mut turn.transitions) {
             self.waiters.on_transition(transition, process, turn);
         }

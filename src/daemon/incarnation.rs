@@ -17,11 +17,13 @@ use crate::dbus::endpoint::{Bus, Endpoints, Options};
 use crate::http::sessions::{Logins, Sessions};
 use crate::http::{self, Listeners, Servers};
 use crate::model::record::{Level, Record};
+use crate::runtime::checkpoint::Checkpoint;
 use crate::runtime::command::{self, Inheritance};
 use crate::runtime::driver::{self, Loader, Outcome};
 use crate::runtime::effects::Effects;
 use crate::runtime::handle::{Announcement, EngineHandle};
 use crate::runtime::handover::{Baggage, EngineLeft};
+use crate::runtime::keep::Keep;
 use crate::runtime::leftovers::Sweeper;
 use crate::runtime::logs::{self, LogHandle, LogPlane, MainLogPlan, MainTarget, Tapped};
 use crate::runtime::spawner::{SpawnContext, Spawner};
@@ -77,6 +79,10 @@ pub struct Parts<'a> {
     pub link: Option<Link>,
     /// Where the counters of events go on.
     pub serials: Serials,
+    /// What keeps descriptors for the next daemon, and where the state is written down for it.
+    pub keep: Keep,
+    /// None where nothing is kept.
+    pub checkpoint: Option<Checkpoint>,
     /// What another engine left, to go on with instead of a start.
     pub left: Option<(EngineLeft, Baggage)>,
     /// What there is to say of upgrades.
@@ -101,6 +107,8 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         ready,
         link,
         serials,
+        keep,
+        checkpoint,
         left,
         upgrades,
     } = parts;
@@ -134,6 +142,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         strip_ansi: daemon.strip_ansi,
         log: log.clone(),
         cgroups,
+        keep: keep.clone(),
     };
     let unspawned = unspawned.map(|left| (left, &mut baggage));
     let (spawner, news) = Spawner::start(context, unspawned)
@@ -145,7 +154,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         spawner,
         news,
         tapped,
-        effects: Effects::new(log.clone()),
+        effects: Effects::new(log.clone(), keep.clone()),
         sweeper,
         swept,
         loader: restart_loader,
@@ -156,6 +165,7 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
         }),
         link,
         left: unfinished.map(|left| (left, baggage)),
+        checkpoint,
     })
     .map_err(|error| format!("could not start the engine: {error}"))?;
 
@@ -180,6 +190,9 @@ pub async fn live(settings: Settings, parts: Parts<'_>) -> Result<Outcome, Strin
     let endpoints = open_endpoints(api, bus, logins, &log);
     tokio::spawn(announce_front_ends(engine, endpoints.as_ref().map(Endpoints::settled)));
     let outcome = done.await.map_err(|_| "the engine ended unexpectedly".to_owned());
+    if outcome.is_err() {
+        keep.leave(); // the programs run on, and the next daemon takes them back
+    }
     let endpoints = async {
         if let Some(endpoints) = endpoints {
             endpoints.stop(PATIENCE).await;

@@ -7,6 +7,7 @@
 pub mod args;
 mod error;
 mod incarnation;
+mod recovery;
 mod startup;
 mod upgrade;
 
@@ -14,6 +15,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::flags::{self, Invocation};
+use crate::runtime::keep;
 use crate::sys::host::RealHost;
 use crate::systemd::listen;
 use crate::systemd::notify::Manager;
@@ -29,7 +31,7 @@ pub fn main() -> ExitCode {
         Purpose::Trial(outcome) => return trial(outcome),
         Purpose::GoOn(outcome) => return go_on(outcome),
     }
-    let handed = listen::take();
+    let handed = listen::take(keep::is_ours);
     let manager = Manager::of_environment();
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let program = words.next().unwrap_or_else(|| "supervisord".to_owned());

@@ -10,7 +10,8 @@ use nix::unistd::geteuid;
 
 use super::error::{StartError, refused, usage};
 use super::incarnation::{self, Parts};
-use super::upgrade::{Daemon, FileLeft, Legacy, State};
+use super::recovery::{self, Found, Head, Legacy, Watch};
+use super::upgrade::{self, Daemon, FileLeft, State};
 use crate::api::Upgrades;
 use crate::config::settings::{Access, HttpAddress, MainLog, Settings};
 use crate::config::{self, Host, Overrides};
@@ -22,10 +23,13 @@ use crate::model::message::{Field, Kind};
 use crate::model::paths;
 use crate::model::record::{Level, Record};
 use crate::runtime::cgroups;
+use crate::runtime::checkpoint::Memories;
 use crate::runtime::command::Inheritance;
 use crate::runtime::driver::{Loader, Outcome};
 use crate::runtime::handover::{Baggage, EngineLeft};
+use crate::runtime::keep::{Keep, Name};
 use crate::runtime::logs::{self, LogHandle, LogPlane};
+use crate::runtime::recover::recover;
 use crate::sys::cgroup::Tree;
 use crate::sys::daemonize::{self, Ready};
 use crate::sys::pidfile::{self, PidFile, PidFileError};
@@ -56,7 +60,36 @@ pub fn test_configuration(overrides: &Overrides) -> Result<(), StartError> {
 }
 
 /// Starts the daemon and runs it to its end.
-pub fn run(mut overrides: Overrides, handed: Handed, manager: &Manager) -> Result<(), StartError> {
+pub fn run(overrides: Overrides, mut handed: Handed, manager: &Manager) -> Result<(), StartError> {
+    let (legacy, names) = recovery::look(std::mem::take(&mut handed.kept));
+    let lost = match legacy {
+        Legacy::Nothing => None,
+        Legacy::Lost(why) => Some(why),
+        Legacy::Found(found) => match take_back(*found, &mut handed, manager) {
+            Ok(outcome) => return outcome,
+            Err(why) => Some(why),
+        },
+    };
+    start(overrides, handed, manager, lost, &names)
+}
+
+/// Starts with nothing. What an earlier daemon left that is `lost` is ended first; what was kept of
+/// it, by these names, is not kept any longer.
+fn start(
+    mut overrides: Overrides,
+    handed: Handed,
+    manager: &Manager,
+    lost: Option<String>,
+    names: &[Name],
+) -> Result<(), StartError> {
+    if !names.is_empty() {
+        // A socket that is kept listens: it would look as if somebody answered there.
+        let keep = Keep::start(manager.store(), manager.keeps());
+        for &name in names {
+            keep.remove(name);
+        }
+        keep.settle();
+    }
     let settings = load(&overrides)?;
     // Found once: a later reload reads the same file, wherever the daemon is then (C-416).
     overrides.config_file = Some(settings.daemon.config_file.to_string_lossy().into_owned());
@@ -71,14 +104,99 @@ pub fn run(mut overrides: Overrides, handed: Handed, manager: &Manager) -> Resul
     let servers = open_servers(&settings, activated, &mut records)?;
     let bus = bind_bus(&settings, &mut records)?;
     let manager = manager.clone();
-    let sessions = Sessions::default();
-    Prepared { overrides, records, nofile, bus, cgroups: None, servers, sessions, manager }
-        .go_to_work(settings)
+    let (sessions, memories) = (Sessions::default(), None);
+    let prepared = Prepared {
+        overrides,
+        records,
+        nofile,
+        bus,
+        cgroups: None,
+        servers,
+        sessions,
+        manager,
+        memories,
+    };
+    prepared.go_to_work(settings, lost)
+}
+
+/// Goes on where a daemon stopped that was killed.
+///
+/// # Errors
+/// Why that cannot be; nothing has been done then but to settle.
+fn take_back(
+    found: Found,
+    handed: &mut Handed,
+    manager: &Manager,
+) -> Result<Result<(), StartError>, String> {
+    let Found { head, sockets: mut baggage, pieces, mut kept, memories } = found;
+    let Head { version, overrides, settings, bus, servers, sessions, upgrades, .. } = head;
+    let daemon = &settings.daemon;
+    if let Err(error) = pidfile::check_free(&daemon.pidfile) {
+        return Ok(Err(StartError::Running(error.to_string())));
+    }
+    let mut place = Vec::new();
+    let tree = cgroups::settle(daemon.user.as_ref(), &mut place);
+    let tree = tree.ok_or("there are no cgroups to find its programs in")?;
+    let mut programs = Baggage::default();
+    let recovered = recover(&pieces, &mut kept, &tree, daemon.strip_ansi, &mut programs)?;
+    recovery::end_all(recovered.unknown.iter().map(|name| tree.dir_of(name)).collect())?;
+
+    let count = recovered.engine.supervisor.processes().filter(|p| p.pid() != 0).count();
+    let text = format!(
+        "supervisord {version} was killed; {} goes on with the {count} programs that it left",
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut records = vec![Record::new(Level::Warn, text)];
+    match limits::ensure_minimums(daemon.minfds, daemon.minprocs) {
+        Ok(notes) => records.extend(notes),
+        Err(error) => records.push(Record::new(Level::Critical, error.to_string())),
+    }
+    let nofile = limits::raise_open_files().ok();
+    let mut servers = Listeners::adopt(servers, &mut baggage).unwrap_or_else(|error| {
+        let text = format!("the sockets of the servers are opened anew: {error}");
+        records.push(Record::new(Level::Warn, text));
+        Listeners::new(std::mem::take(&mut handed.sockets))
+    });
+    move_servers(&mut servers, &settings, &mut records);
+    let bus = bus.and_then(|FileLeft { path, slot, identity }| {
+        Some(Listener::adopt(baggage.take(slot).ok()?, &path, identity))
+    });
+    let mut bus = match bus.map_or_else(|| bind_bus(&settings, &mut records), |bus| Ok(Some(bus))) {
+        Ok(bus) => bus,
+        Err(error) => return Ok(Err(error)),
+    };
+    match user::drop_privileges(daemon.user.as_ref()) {
+        Ok(note) => records.extend(note),
+        Err(error) => return Ok(Err(usage(&error))),
+    }
+    records.extend(place);
+    let resumed = Resumed {
+        engine: recovered.engine,
+        baggage: programs,
+        killed: true,
+        pidfile: None,
+        upgrades: Upgrades { done: upgrades, ..Upgrades::default() },
+        forgotten: kept.into_keys().collect(),
+    };
+    let prepared = Prepared {
+        overrides,
+        records,
+        nofile,
+        bus: None,
+        cgroups: Some(tree),
+        servers,
+        sessions: Sessions::adopt(sessions),
+        manager: manager.clone(),
+        memories: Some(memories),
+    };
+    let outcome = prepared.live(settings, &mut bus, None, Some(resumed));
+    remove_bus(bus);
+    Ok(outcome)
 }
 
 /// Goes on where another program stopped in this process: nothing is made anew that it had.
-pub fn go_on(left: Legacy) -> Result<(), StartError> {
-    let Legacy { state, mut baggage, version } = left;
+pub fn go_on(left: upgrade::Legacy) -> Result<(), StartError> {
+    let upgrade::Legacy { state, mut baggage, version } = left;
     let State { overrides, settings, nofile, cgroups, manager, bus, pidfile, .. } = state;
     let text = format!("supervisord {} goes on for {version}", env!("CARGO_PKG_VERSION"));
     let mut records = vec![Record::new(Level::Info, text)];
@@ -98,16 +216,35 @@ pub fn go_on(left: Legacy) -> Result<(), StartError> {
         }
         None => None,
     };
+    let memories = match state.memories {
+        None => None,
+        Some([first, second]) => {
+            let taken =
+                [baggage.take(first).map_err(missing)?, baggage.take(second).map_err(missing)?];
+            Some(Memories::adopt(taken).map_err(missing)?.0)
+        }
+    };
     let resumed = Resumed {
         engine: state.engine,
         baggage,
+        killed: false,
         pidfile,
+        forgotten: Vec::new(),
         upgrades: Upgrades { done: state.upgrades.saturating_add(1), ..Upgrades::default() },
     };
     let cgroups = cgroups.map(|place| Arc::new(Tree::adopt(place)));
     let sessions = Sessions::adopt(state.sessions);
-    let prepared =
-        Prepared { overrides, records, nofile, bus: None, cgroups, servers, sessions, manager };
+    let prepared = Prepared {
+        overrides,
+        records,
+        nofile,
+        bus: None,
+        cgroups,
+        servers,
+        sessions,
+        manager,
+        memories,
+    };
     let outcome = prepared.live(settings, &mut bus, None, Some(resumed));
     remove_bus(bus);
     outcome
@@ -117,8 +254,12 @@ pub fn go_on(left: Legacy) -> Result<(), StartError> {
 struct Resumed {
     engine: EngineLeft,
     baggage: Baggage,
+    /// The daemon before was killed: this is another process, with another pid file.
+    killed: bool,
     pidfile: Option<PidFile>,
     upgrades: Upgrades,
+    /// What was kept and is of no use.
+    forgotten: Vec<Name>,
 }
 
 /// What was made ready before the daemon went to the background.
@@ -138,14 +279,23 @@ struct Prepared {
     sessions: Sessions,
     /// The service manager.
     manager: Manager,
+    /// Where an earlier program wrote its state down.
+    memories: Option<Memories>,
 }
 
 impl Prepared {
-    fn go_to_work(mut self, settings: Settings) -> Result<(), StartError> {
+    fn go_to_work(mut self, settings: Settings, lost: Option<String>) -> Result<(), StartError> {
         let daemon = &settings.daemon;
         // Before the daemon becomes a user who may not move it.
         let mut place = Vec::new();
         self.cgroups = cgroups::settle(daemon.user.as_ref(), &mut place);
+        if let Some(why) = lost {
+            let text = format!(
+                "the daemon before was killed, and its programs are ended and started anew: {why}"
+            );
+            self.records.push(Record::new(Level::Warn, text));
+            recovery::forget(self.cgroups.as_deref()).map_err(StartError::Failed)?;
+        }
         let note = user::drop_privileges(daemon.user.as_ref()).map_err(|error| usage(&error))?;
         self.records.extend(note);
         self.records.extend(exposure(&settings));
@@ -176,7 +326,15 @@ impl Prepared {
         mut resumed: Option<Resumed>,
     ) -> Result<(), StartError> {
         let Self {
-            overrides, mut records, nofile, cgroups, mut servers, sessions, manager, ..
+            overrides,
+            mut records,
+            nofile,
+            cgroups,
+            mut servers,
+            sessions,
+            manager,
+            memories,
+            ..
         } = self;
         // They are for the engine alone, which unblocks them in its own thread.
         let _blocked = signals::block_all();
@@ -198,6 +356,13 @@ impl Prepared {
             .build()
             .map_err(|error| refused(&error, "could not start an event loop"))?;
 
+        let mut watch = match &cgroups {
+            // A child that nobody knows of is found there.
+            Some(_) => Watch::start(&manager, memories)
+                .map_err(|error| refused(&error, "could not keep the state"))?,
+            None => None,
+        };
+        let keep = watch.as_ref().map(|watch| watch.keep().clone()).unwrap_or_default();
         let mut restarted = false;
         let mut serials = Serials::default();
         let mut upgrades_so_far = Upgrades::default();
@@ -205,18 +370,41 @@ impl Prepared {
             let (plane, tapped) = LogPlane::start(&incarnation::main_log_plan(&settings))
                 .map_err(|error| refused(&error, "could not start the log"))?;
             let log = plane.handle();
+            let mut first = false;
             let (left, held, mut upgrades) = if let Some(resumed) = resumed.take() {
                 for note in std::mem::take(&mut records) {
                     log.record(note);
                 }
-                let Resumed { engine, baggage, pidfile, upgrades } = resumed;
+                let Resumed { engine, baggage, killed, mut pidfile, upgrades, forgotten } = resumed;
+                for name in forgotten {
+                    keep.remove(name);
+                }
+                first = killed;
+                if killed {
+                    pidfile = write_pid_file(&settings.daemon.pidfile, &log)?;
+                }
                 (Some((engine, baggage)), pidfile, upgrades)
             } else {
                 announce(&settings, std::mem::take(&mut records), &log);
                 let held = write_pid_file(&settings.daemon.pidfile, &log)?;
                 (None, held, std::mem::take(&mut upgrades_so_far))
             };
-            let again = restarted || left.is_some();
+            let checkpoint = match &mut watch {
+                None => None,
+                Some(watch) => {
+                    let daemon = recovery::Daemon {
+                        overrides: &overrides,
+                        settings: &settings,
+                        bus: bus.as_ref(),
+                        servers: &servers,
+                        sessions: &sessions,
+                        upgrades: upgrades.done,
+                    };
+                    let begun = watch.begin(&daemon);
+                    Some(begun.map_err(|error| refused(&error, "could not keep the state"))?)
+                }
+            };
+            let again = restarted || (left.is_some() && !first);
             let parts = Parts {
                 plane,
                 tapped,
@@ -230,6 +418,8 @@ impl Prepared {
                 ready: ready.take(),
                 link: Link::new(&manager, again, clock::now().mono),
                 serials,
+                keep: keep.clone(),
+                checkpoint,
                 left,
                 upgrades: upgrades.clone(),
             };
@@ -255,13 +445,22 @@ impl Prepared {
                         servers: &servers,
                         sessions: &sessions,
                         upgrades: upgrades.done,
+                        memories: watch.as_ref().map(Watch::memories),
                     };
                     let (error, engine, baggage) =
                         daemon.replace(program.as_deref(), *engine, baggage);
                     records.push(Record::new(Level::Error, format!("not upgraded: {error}")));
                     upgrades.failed = upgrades.failed.saturating_add(1);
                     upgrades.error = Some(error.into());
-                    resumed = Some(Resumed { engine, baggage, pidfile: held, upgrades });
+                    let forgotten = Vec::new();
+                    resumed = Some(Resumed {
+                        engine,
+                        baggage,
+                        killed: false,
+                        pidfile: held,
+                        upgrades,
+                        forgotten,
+                    });
                     continue;
                 }
             };
@@ -274,6 +473,9 @@ impl Prepared {
                 ExitKind::Shutdown => {
                     for note in servers.close() {
                         super::say(&format!("{}\n", note.text));
+                    }
+                    if let Some(watch) = watch {
+                        watch.end();
                     }
                     return Ok(());
                 }

@@ -21,6 +21,7 @@ use crate::config::Overrides;
 use crate::config::settings::Settings;
 use crate::http::listen::{self, Listeners, ListenersLeft};
 use crate::http::sessions::{Sessions, SessionsLeft};
+use crate::runtime::checkpoint::Memories;
 use crate::runtime::handover::{Baggage, EngineLeft, Slot};
 use crate::sys::cgroup::{Place, Tree};
 use crate::sys::pidfile::PidFile;
@@ -33,7 +34,7 @@ const VARIABLE: &str = "SUPERVISOR_HANDOVER";
 /// Says that it is only to be read.
 const TRIAL: &str = "SUPERVISOR_HANDOVER_TRIAL";
 /// What the state is written as. A program that writes something else counts on.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// How long a trial may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What is told of the complaints of a program that fails in its trial, in bytes.
@@ -84,6 +85,8 @@ pub struct State {
     pub sessions: SessionsLeft,
     /// How often the program was replaced before.
     pub upgrades: u32,
+    /// Where the state is written down, in case the daemon is killed.
+    pub memories: Option<[Slot; 2]>,
     /// The engine.
     pub engine: EngineLeft,
 }
@@ -111,6 +114,8 @@ pub struct Daemon<'a> {
     pub sessions: &'a Sessions,
     /// As in [`State`].
     pub upgrades: u32,
+    /// As in [`State`].
+    pub memories: Option<&'a Memories>,
 }
 
 impl Daemon<'_> {
@@ -126,7 +131,7 @@ impl Daemon<'_> {
         let Some(program) = program else {
             return ("where this program is installed is not known".to_owned(), engine, baggage);
         };
-        let (bus, pidfile, servers) = match self.share(&mut baggage) {
+        let (bus, pidfile, servers, memories) = match self.share(&mut baggage) {
             Ok(shared) => shared,
             Err(error) => return (error.to_string(), engine, baggage),
         };
@@ -141,6 +146,7 @@ impl Daemon<'_> {
             servers,
             sessions: self.sessions.share(),
             upgrades: self.upgrades,
+            memories,
             engine,
         };
         let error = execute(program, &state, &baggage);
@@ -165,12 +171,23 @@ impl Daemon<'_> {
                 Some(FileLeft { path, slot: baggage.put(fd), identity })
             }
         };
-        Ok((bus, pidfile, self.servers.share(baggage)?))
+        let memories = match self.memories {
+            None => None,
+            Some(memories) => {
+                Some(memories.try_clone()?.into_descriptors().map(|fd| baggage.put(fd)))
+            }
+        };
+        Ok((bus, pidfile, self.servers.share(baggage)?, memories))
     }
 }
 
-/// The socket of the bus, the pid file, the sockets of the servers.
-type Shared = (Option<FileLeft<(u64, u64)>>, Option<FileLeft<Option<(u64, u64)>>>, ListenersLeft);
+/// The socket of the bus, the pid file, the sockets of the servers, the memories.
+type Shared = (
+    Option<FileLeft<(u64, u64)>>,
+    Option<FileLeft<Option<(u64, u64)>>>,
+    ListenersLeft,
+    Option<[Slot; 2]>,
+);
 
 /// What another program left to this one.
 #[derive(Debug)]

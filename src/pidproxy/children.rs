@@ -76,6 +76,7 @@ impl Children {
             ExitStatus::Signal { signal, .. } if Some(signal) == stop => 0,
             // As shells have it.
             ExitStatus::Signal { signal, .. } => u8::try_from(128 + signal.0).unwrap_or(u8::MAX),
+            ExitStatus::Unknown => u8::MAX,
         })
     }
 }

@@ -22,7 +22,9 @@ use crate::config::command::split;
 use crate::model::spawn::{CommandError, SpawnError};
 use crate::model::spec::{Account, ProcessSpec};
 use crate::sys::clock;
-use crate::sys::spawn::{Identity, Plan, SpawnFailure, Spawned, Stage, Stderr, Stdio, spawn};
+use crate::sys::spawn::{
+    Files, Identity, Plan, SpawnFailure, Spawned, Stage, Stderr, Stdio, start,
+};
 use crate::sys::user::GroupLists;
 
 /// What children have from the daemon.
@@ -85,12 +87,26 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Starts it. Blocks as [`spawn`] does.
+    /// Makes its pipes.
     ///
     /// # Errors
     /// What `status` is to show.
-    pub fn start(&self) -> Result<Spawned, SpawnError> {
-        spawn(&self.plan).map_err(|failure| self.explain(failure))
+    pub fn open_files(&self) -> Result<Files, SpawnError> {
+        Files::open(&self.plan).map_err(|failure| self.explain(failure))
+    }
+
+    /// Starts it. Blocks as [`sys::spawn::start`](start) does.
+    ///
+    /// # Errors
+    /// What `status` is to show, and the files for another try.
+    pub fn start_with(&self, files: Files) -> Result<Spawned, (SpawnError, Files)> {
+        start(&self.plan, files).map_err(|(failure, files)| (self.explain(failure), files))
+    }
+
+    /// The same with files that are opened for it.
+    #[cfg(test)]
+    pub(crate) fn start(&self) -> Result<Spawned, SpawnError> {
+        self.start_with(self.open_files()?).map_err(|(error, _)| error)
     }
 
     /// What a failure means for a person.

@@ -11,10 +11,15 @@ use std::thread;
 use std::time::Duration;
 
 mod leave;
+mod written;
+
+pub use written::Written;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::effects::Effects;
+use super::checkpoint::Checkpoint;
+use super::effects::{Effects, Happened};
+use super::foundling::Gone;
 use super::handle::{Announcement, EngineHandle, Envelope};
 use super::handover::{Baggage, EngineLeft, Unfinished};
 use super::happenings::Happenings;
@@ -22,7 +27,7 @@ use super::leftovers::Sweeper;
 use super::logs::{Tapped, What};
 use super::signals::Signals;
 use super::spawner::{News, Spawner};
-use super::stdin::Undelivered;
+use super::stdin::{Delivery, Told};
 use crate::config::settings::Settings;
 use crate::core::action::{Action, ExitKind, Generation, Heard, Input, Leftovers, Run, Sweep};
 use crate::core::key::ProcKey;
@@ -104,6 +109,8 @@ pub struct Parts {
     pub link: Option<Link>,
     /// What another engine had in hand; none at a start.
     pub left: Option<(Unfinished, Baggage)>,
+    /// Where the state is written down, in case the daemon is killed.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// Starts an engine on a thread of its own.
@@ -114,6 +121,9 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (requests_in, requests) = mpsc::channel(REQUEST_QUEUE);
     let mut supervisor = parts.supervisor;
+    if parts.checkpoint.is_some() {
+        supervisor.note_changes();
+    }
     let first = supervisor.take_snapshot().unwrap_or_else(|| Arc::new(Snapshot::empty()));
     let (snapshots, snapshots_out) = watch::channel(first);
     let events = Happenings::new(EVENT_QUEUE);
@@ -125,10 +135,20 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
     let signals = {
         let _guard = runtime.enter();
         if let Some((left, mut baggage)) = parts.left {
-            let Unfinished { effects: children, logs, pipes, sweeps, held, signals } = left;
-            effects.logs().adopt(logs, baggage.take_all(pipes)?);
+            let Unfinished {
+                effects: children,
+                logs,
+                pipes,
+                found,
+                sweeps,
+                held,
+                signals,
+                taken_back,
+            } = left;
+            effects.logs().adopt(logs, baggage.take_all(pipes)?, effects.keep().clone());
             effects.adopt(children, &mut baggage)?;
-            resumed = Some(Resumed { sweeps, held, signals });
+            effects.take_pipes(found, &mut baggage)?;
+            resumed = Some(Resumed { sweeps, held, signals, taken_back });
         }
         Signals::new()?
     };
@@ -161,6 +181,9 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         leaving: None,
         held: Vec::new(),
         sweeps: HashMap::new(),
+        checkpoint: parts.checkpoint,
+        unwritten: Vec::new(),
+        unwritable: false,
     };
     let (done_in, done) = oneshot::channel();
     thread::Builder::new().name("engine".to_owned()).spawn(move || {
@@ -208,6 +231,12 @@ struct Engine {
     held: Vec<Action>,
     /// What is being done about leftovers, until there are none.
     sweeps: HashMap<ProcKey, (Generation, Sweep)>,
+    /// Where the state is written down, in case the daemon is killed.
+    checkpoint: Option<Checkpoint>,
+    /// What is done when the state that it follows from is written down.
+    unwritten: Vec<Action>,
+    /// It could not be written down, and that was said.
+    unwritable: bool,
 }
 
 /// A handover that waits until no child is being made.
@@ -225,6 +254,8 @@ struct Resumed {
     sweeps: Vec<(ProcKey, Generation, Sweep)>,
     held: Vec<Action>,
     signals: Vec<Signal>,
+    /// The engine before was killed.
+    taken_back: bool,
 }
 
 /// What woke the engine.
@@ -236,7 +267,7 @@ enum Wake {
     Announced(Announcement),
     Request(Envelope),
     Tapped(Tapped),
-    Undelivered(Undelivered),
+    Happened(Happened),
     Deadline,
     Busy,
 }
@@ -282,8 +313,9 @@ impl Engine {
                 Wake::Announced(announcement) => self.announced(announcement),
                 Wake::Request(envelope) => self.request(envelope),
                 Wake::Tapped(tapped) => busy |= self.take_tapped(tapped),
-                Wake::Undelivered(Undelivered { run, serial }) => {
-                    self.feed(Input::Undelivered { run, serial });
+                Wake::Happened(Happened::Told(told)) => self.take_told(told),
+                Wake::Happened(Happened::Gone(Gone { pid, status })) => {
+                    self.feed(Input::Exited { pid, status });
                 }
                 Wake::Deadline => self.forget_abandoned(),
             }
@@ -326,7 +358,7 @@ impl Engine {
                 Wake::Request(envelope)
             }
             Some(tapped) = self.tapped.recv() => Wake::Tapped(tapped),
-            Some(lost) = self.effects.undelivered() => Wake::Undelivered(lost),
+            happened = self.effects.happened() => Wake::Happened(happened),
             () = tokio::task::yield_now(), if busy => Wake::Busy,
             () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if deadline.is_some() => {
                 Wake::Deadline
@@ -346,7 +378,9 @@ impl Engine {
             } else {
                 self.early_exits.insert(pid, status);
             }
-            // Only now may the kernel give the pid to somebody else.
+            // Only now may the kernel give the pid to somebody else, and nobody else tells how it
+            // ended.
+            self.write_down();
             if let Err(error) = reap::reap(pid) {
                 self.effects.warn(format!("could not reap pid {pid}: {error}"));
                 return false;
@@ -367,6 +401,13 @@ impl Engine {
             };
             self.spawner.settled();
             if let News::Spawn(news) = news {
+                if let Ok((child, _)) = &news.outcome
+                    && self.effects.is_child(child.pid)
+                {
+                    // An earlier daemon's child had the pid, and is gone.
+                    let (pid, status) = (child.pid, ExitStatus::Unknown);
+                    self.feed(Input::Exited { pid, status });
+                }
                 let (input, pid) = self.effects.take_news(*news);
                 self.feed(input);
                 if let Some(pid) = pid
@@ -383,6 +424,14 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// Takes in what became of an event.
+    fn take_told(&mut self, told: Told) {
+        self.feed(match told {
+            Told::Delivered(Delivery { run, serial }) => Input::Delivered { run, serial },
+            Told::Undelivered(Delivery { run, serial }) => Input::Undelivered { run, serial },
+        });
     }
 
     /// Takes in what was seen of leftovers.
@@ -511,7 +560,8 @@ impl Engine {
             Action::Spawn { key, generation, spec, logs } => {
                 self.sweeps.remove(&key);
                 self.sweeper.stop(key);
-                self.spawner.submit(key, generation, spec, logs);
+                let spawn = Action::Spawn { key, generation, spec, logs };
+                self.when_written(spawn);
             }
             Action::Signal { key, generation, pid, signal, scope, token } => {
                 let outcome = self.effects.signal(key, pid, signal, scope);
@@ -530,7 +580,7 @@ impl Engine {
                 let outcome = self.effects.write_stdin(key, data).map(|()| Reply::Done);
                 self.outbox_replies.push((token, outcome));
             }
-            Action::Deliver { run, serial, data } => self.effects.deliver(run, serial, data),
+            deliver @ Action::Deliver { .. } => self.when_written(deliver),
             Action::Ended { key, generation } => {
                 if let Some(name) = self.effects.ended(key, generation) {
                     self.spawner.ended(key, generation, name);
@@ -566,6 +616,10 @@ impl Engine {
     /// answer sees its effect.
     fn publish(&mut self) {
         self.sweeper.flush();
+        self.write_down();
+        for action in std::mem::take(&mut self.unwritten) {
+            self.carry_out_written(action);
+        }
         let snapshot = self.core.take_snapshot();
         let changed = snapshot.is_some();
         if let Some(snapshot) = snapshot {

@@ -1,17 +1,20 @@
 //! Carries out what the core decides: children, signals, logs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::channels::Channels;
-use super::handover::{Baggage, ChildLeft, EffectsLeft};
+use super::foundling::{Foundling, Gone};
+use super::handover::{Baggage, ChildLeft, EffectsLeft, FoundPipe, FoundlingLeft, SocketOf};
+use super::keep::{Keep, Kept, Name};
 use super::logs::{ChannelKey, LogHandle};
 use super::spawner::SpawnNews;
-use super::stdin::{Stdin, Undelivered};
+use super::stdin::{Delivery, Stdin, Told};
 use crate::core::action::{Generation, Input, Run, SignalScope};
 use crate::core::key::ProcKey;
 use crate::model::fault::{Fault, FaultKind};
@@ -32,6 +35,36 @@ struct Child {
     name: ProcessName,
     /// Where to look for what it leaves behind; none when that is left alone.
     leftovers: Option<Leftovers>,
+    /// The socket that it has, if it is a FastCGI program.
+    socket: Option<SocketOf>,
+    /// It is a child of an earlier daemon, and watched.
+    foundling: Option<Foundling>,
+    /// What keeps its handle, its stdin and its socket for the next daemon.
+    _kept: [Option<Kept>; 3],
+}
+
+/// What the next daemon has to know of a child, if this one is killed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChildKept {
+    /// Which spawn.
+    pub generation: Generation,
+    /// Its pid.
+    pub pid: i32,
+    /// Its name.
+    pub name: ProcessName,
+    /// Where to look for what it leaves behind.
+    pub leftovers: Option<Leftovers>,
+    /// The socket that it has, if it is a FastCGI program.
+    pub socket: Option<SocketOf>,
+}
+
+/// Something that happened to what was made here.
+#[derive(Debug)]
+pub enum Happened {
+    /// An event was written to its listener, or could not be.
+    Told(Told),
+    /// A child of an earlier daemon ended.
+    Gone(Gone),
 }
 
 /// The children, and the way to their logs.
@@ -39,32 +72,82 @@ pub struct Effects {
     logs: LogHandle,
     children: HashMap<ProcKey, Child>,
     pids: HashMap<i32, ProcKey>,
-    /// Events that listeners did not get.
-    lost_in: mpsc::UnboundedSender<Undelivered>,
-    lost: mpsc::UnboundedReceiver<Undelivered>,
+    /// What became of events.
+    told_in: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedReceiver<Told>,
     /// Where to look for what earlier runs left behind, while there may be something, and the spawn
     /// that it was last looked for under.
     left: HashMap<ProcKey, (Generation, Leftovers)>,
+    /// Children of an earlier daemon that ended.
+    gone_in: mpsc::UnboundedSender<Gone>,
+    gone: mpsc::UnboundedReceiver<Gone>,
+    /// What keeps descriptors for the next daemon.
+    keep: Keep,
+    /// Children that came or went since it was last written down who there is.
+    changed: BTreeSet<ProcKey>,
 }
 
 impl Effects {
     /// Without children yet.
     #[must_use]
-    pub fn new(logs: LogHandle) -> Self {
+    pub fn new(logs: LogHandle, keep: Keep) -> Self {
         // No more than one for each listener.
-        let (lost_in, lost) = mpsc::unbounded_channel();
-        let left = HashMap::new();
-        Self { logs, children: HashMap::new(), pids: HashMap::new(), lost_in, lost, left }
+        let (told_in, told) = mpsc::unbounded_channel();
+        let (gone_in, gone) = mpsc::unbounded_channel();
+        Self {
+            logs,
+            children: HashMap::new(),
+            pids: HashMap::new(),
+            told_in,
+            told,
+            left: HashMap::new(),
+            gone_in,
+            gone,
+            keep,
+            changed: BTreeSet::new(),
+        }
     }
 
-    /// The next event that could not be written to its listener.
-    pub async fn undelivered(&mut self) -> Option<Undelivered> {
-        self.lost.recv().await
+    /// What keeps descriptors for the next daemon.
+    #[must_use]
+    pub fn keep(&self) -> &Keep {
+        &self.keep
     }
 
-    /// Those that are known by now.
-    pub fn undelivered_now(&mut self) -> Vec<Undelivered> {
-        std::iter::from_fn(|| self.lost.try_recv().ok()).collect()
+    /// What happens to events and to children of an earlier daemon.
+    pub async fn happened(&mut self) -> Happened {
+        // This has a sender of each itself.
+        tokio::select! {
+            Some(told) = self.told.recv() => Happened::Told(told),
+            Some(gone) = self.gone.recv() => Happened::Gone(gone),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Gives `put` who came or went since it was last asked; none for who is gone.
+    ///
+    /// # Errors
+    /// One cannot be written as JSON, which would be a mistake in this program.
+    pub fn take_changes(
+        &mut self,
+        put: &mut dyn FnMut(ProcKey, Option<Vec<u8>>),
+    ) -> serde_json::Result<()> {
+        for key in std::mem::take(&mut self.changed) {
+            let child = self.children.get(&key).map(|child| ChildKept {
+                generation: child.generation,
+                pid: child.pid,
+                name: child.name.clone(),
+                leftovers: child.leftovers.clone(),
+                socket: child.socket.clone(),
+            });
+            put(key, child.map(|child| serde_json::to_vec(&child)).transpose()?);
+        }
+        Ok(())
+    }
+
+    /// What became of events, as far as it is known by now.
+    pub fn told_now(&mut self) -> Vec<Told> {
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
 
     /// Whether this is the pid of a live child that the core knows.
@@ -75,26 +158,38 @@ impl Effects {
 
     /// Takes in what became of a spawn: what to tell the core, and the pid of the new child.
     pub fn take_news(&mut self, news: SpawnNews) -> (Input, Option<i32>) {
-        let SpawnNews { key, generation, channels, leftovers, outcome } = news;
+        let SpawnNews { key, generation, channels, leftovers, socket, kept, outcome } = news;
         match outcome {
             Ok((child, files)) => {
                 let pid = child.pid;
                 let Channels { stdout, stderr } = channels;
                 let name = stdout.name.clone();
                 let pipes = [
-                    (Channel::Stdout, Some(stdout), child.stdout, files.stdout),
-                    (Channel::Stderr, stderr, child.stderr, files.stderr),
+                    (Channel::Stdout, Some(stdout), child.stdout, kept.stdout, files.stdout),
+                    (Channel::Stderr, stderr, child.stderr, kept.stderr, files.stderr),
                 ];
-                for (channel, plan, pipe, file) in pipes {
+                for (channel, plan, pipe, kept, file) in pipes {
                     if let (Some(plan), Some(pipe)) = (plan, pipe) {
                         let channel = ChannelKey { process: key, channel };
-                        self.logs.attach(channel, generation, plan, file, pipe, pid);
+                        self.logs.attach(channel, generation, plan, file, (pipe, kept), pid);
                     }
                 }
                 let stdin = Stdin::new(child.stdin);
                 let pidfd = child.pidfd;
-                let child = Child { generation, pid, pidfd, stdin, name, leftovers };
+                let (foundling, kept) = (None, [kept.process, kept.stdin, kept.socket]);
+                let child = Child {
+                    generation,
+                    pid,
+                    pidfd,
+                    stdin,
+                    name,
+                    leftovers,
+                    socket,
+                    foundling,
+                    _kept: kept,
+                };
                 self.children.insert(key, child);
+                self.changed.insert(key);
                 self.left.remove(&key);
                 self.pids.insert(pid, key);
                 (Input::Spawned { key, generation, pid }, Some(pid))
@@ -154,14 +249,16 @@ impl Effects {
     }
 
     /// Writes an event to a listener, without waiting for it. That it cannot be written is told by
-    /// [`Self::undelivered`].
+    /// [`Self::told`].
     pub fn deliver(&mut self, run: Run, serial: u64, data: Vec<u8>) {
-        let undelivered = Undelivered { run, serial };
+        let delivery = Delivery { run, serial };
         let child = self.children.get_mut(&run.key);
         match child.filter(|child| child.generation == run.generation) {
-            Some(child) => child.stdin.deliver(data, undelivered, &self.lost_in),
+            Some(child) => {
+                child.stdin.deliver(data, delivery, &self.told_in, self.keep.is_on());
+            }
             // It ended just now, which the core will hear.
-            None => drop(self.lost_in.send(undelivered)),
+            None => drop(self.told_in.send(Told::Undelivered(delivery))),
         }
     }
 
@@ -172,6 +269,7 @@ impl Effects {
         if self.children.get(&key).is_some_and(|child| child.generation == generation)
             && let Some(child) = self.children.remove(&key)
         {
+            self.changed.insert(key);
             self.pids.remove(&child.pid);
             self.left.extend(child.leftovers.map(|leftovers| (key, (generation, leftovers))));
             ended = Some(child.name);
@@ -236,10 +334,23 @@ impl Effects {
             left: left.map(|(key, (generation, left))| (key, generation, left)).collect(),
             children: Vec::new(),
         };
-        for (key, Child { generation, pid, stdin, name, leftovers, .. }) in self.children.drain() {
+        for (key, child) in self.children.drain() {
+            let Child { generation, pid, pidfd, stdin, name, leftovers, socket, foundling, .. } =
+                child;
             let stdin = stdin.hand_over().await;
             let stdin = stdin.map(|(pipe, unwritten)| (baggage.put(pipe), unwritten));
-            handed.children.push(ChildLeft { key, generation, pid, name, leftovers, stdin });
+            let foundling =
+                foundling.map(|_| FoundlingLeft { pidfd: pidfd.map(|pidfd| baggage.put(pidfd)) });
+            handed.children.push(ChildLeft {
+                key,
+                generation,
+                pid,
+                name,
+                leftovers,
+                stdin,
+                socket,
+                foundling,
+            });
         }
         handed
     }
@@ -253,19 +364,57 @@ impl Effects {
             self.left.insert(key, (generation, left));
         }
         for child in left.children {
-            let ChildLeft { key, generation, pid, name, leftovers, stdin } = child;
+            let ChildLeft { key, generation, pid, name, leftovers, stdin, socket, foundling } =
+                child;
+            let run = Run { key, generation };
+            let kept = [
+                self.keep.claim(Name::Process(run)),
+                stdin.is_some().then(|| self.keep.claim(Name::Stdin(run))).flatten(),
+                socket.is_some().then(|| self.keep.claim(Name::Socket(run))).flatten(),
+            ];
             let stdin = match stdin {
                 None => Stdin::Closed,
                 Some((slot, unwritten)) => {
-                    let run = Run { key, generation };
-                    Stdin::adopt(baggage.take(slot)?, unwritten, run, &self.lost_in)?
+                    Stdin::adopt(baggage.take(slot)?, unwritten, run, &self.told_in)?
                 }
             };
-            // It is a child of this process and was not reaped, so the pid is its own.
-            let pidfd = pidfd::open(pid).ok();
-            let child = Child { generation, pid, pidfd, stdin, name, leftovers };
+            let (pidfd, foundling) = if let Some(FoundlingLeft { pidfd }) = foundling {
+                let pidfd = pidfd.map(|slot| baggage.take(slot)).transpose()?;
+                let watched = pidfd.as_ref().map(OwnedFd::try_clone).transpose()?;
+                (pidfd, Some(Foundling::watch(pid, watched, self.gone_in.clone())))
+            } else {
+                // It is a child of this process and was not reaped, so the pid is its own.
+                (pidfd::open(pid).ok(), None)
+            };
+            let child = Child {
+                generation,
+                pid,
+                pidfd,
+                stdin,
+                name,
+                leftovers,
+                socket,
+                foundling,
+                _kept: kept,
+            };
             self.pids.insert(pid, key);
+            self.changed.insert(key);
             self.children.insert(key, child);
+        }
+        Ok(())
+    }
+
+    /// Has the pipes of an engine that was killed read on.
+    ///
+    /// # Errors
+    /// One is missing.
+    pub fn take_pipes(&self, found: Vec<FoundPipe>, baggage: &mut Baggage) -> io::Result<()> {
+        for FoundPipe { key, generation, pid, plan, pipe, ended } in found {
+            let kept = self.keep.claim(Name::output(key, generation));
+            self.logs.attach(key, generation, plan, None, (baggage.take(pipe)?, kept), pid);
+            if ended {
+                self.logs.ended(key, generation);
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::handover::{Baggage, SocketLeft};
+use super::handover::{Baggage, SocketLeft, SocketOf};
 use super::logs::LogHandle;
 use crate::core::action::Generation;
 use crate::core::key::ProcKey;
@@ -20,6 +20,15 @@ use crate::sys::fcgi::FcgiListener;
 pub struct Sockets {
     open: HashMap<Owner, Shared>,
     log: LogHandle,
+}
+
+/// The socket of a run.
+#[derive(Debug)]
+pub struct SharedSocket {
+    /// The socket, which other runs may have too.
+    pub fd: Arc<OwnedFd>,
+    /// Which one it is.
+    pub of: SocketOf,
 }
 
 /// Whose socket it is, and which one.
@@ -49,7 +58,8 @@ impl Sockets {
     /// # Errors
     /// One is missing.
     pub fn adopt(&mut self, left: Vec<SocketLeft>, baggage: &mut Baggage) -> io::Result<()> {
-        for SocketLeft { group, program, socket, users, listener, file } in left {
+        for SocketLeft { of, users, listener } in left {
+            let SocketOf { group, program, socket, file } = of;
             let listener = FcgiListener::adopt(&socket, baggage.take(listener)?, file)?;
             let shared = Shared { listener, users: users.into_iter().collect() };
             self.open.insert(Owner { group, program, socket }, shared);
@@ -70,7 +80,11 @@ impl Sockets {
                 }
             };
             let (listener, users) = (baggage.put(fd), users.into_iter().collect());
-            left.push(SocketLeft { group, program, socket, users, listener, file });
+            left.push(SocketLeft {
+                of: SocketOf { group, program, socket, file },
+                users,
+                listener,
+            });
         }
         left
     }
@@ -104,7 +118,7 @@ impl Sockets {
         spec: &ProcessSpec,
         key: ProcKey,
         generation: Generation,
-    ) -> Result<Option<Arc<OwnedFd>>, SpawnError> {
+    ) -> Result<Option<SharedSocket>, SpawnError> {
         let Some(owner) = owner(spec) else { return Ok(None) };
         if !self.open.contains_key(&owner) {
             let listener = self.create(&owner)?;
@@ -112,7 +126,12 @@ impl Sockets {
         }
         Ok(self.open.get_mut(&owner).map(|shared| {
             shared.users.insert((key, generation));
-            shared.listener.socket()
+            let Owner { group, program, socket } = owner;
+            let file = shared.listener.identity();
+            SharedSocket {
+                fd: shared.listener.socket(),
+                of: SocketOf { group, program, socket, file },
+            }
         }))
     }
 

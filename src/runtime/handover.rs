@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::logs::LogsLeft;
+use super::logs::{ChannelKey, ChannelPlan, LogsLeft};
 use super::stdin::Unwritten;
 use crate::core::action::{Action, Generation, Sweep};
 use crate::core::key::ProcKey;
@@ -36,6 +36,11 @@ impl Baggage {
     pub fn put(&mut self, fd: OwnedFd) -> Slot {
         self.0.push(Some(fd));
         Slot(self.0.len() - 1)
+    }
+
+    /// Adds one that may be missing; it is missed when it is taken out.
+    pub fn put_or_leave(&mut self, fd: Option<OwnedFd>) {
+        self.0.push(fd);
     }
 
     /// Takes some out.
@@ -71,6 +76,18 @@ pub struct ChildLeft {
     pub(super) leftovers: Option<Leftovers>,
     /// Its stdin, and what it was not told yet; none when it is closed.
     pub(super) stdin: Option<(Slot, Vec<Unwritten>)>,
+    /// The socket that it has, if it is a FastCGI program.
+    pub(super) socket: Option<SocketOf>,
+    /// It is a child of an earlier daemon, which was killed.
+    pub(super) foundling: Option<FoundlingLeft>,
+}
+
+/// A program that is not a child of this process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FoundlingLeft {
+    /// The handle on it, which cannot be made anew: its pid may be another's by now. Without one it
+    /// is gone.
+    pub(super) pidfd: Option<Slot>,
 }
 
 /// What the children are known by.
@@ -84,11 +101,17 @@ pub struct EffectsLeft {
 /// The socket of a FastCGI program.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SocketLeft {
+    pub(super) of: SocketOf,
+    pub(super) users: Vec<(ProcKey, Generation)>,
+    pub(super) listener: Slot,
+}
+
+/// Whose socket it is, and which one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SocketOf {
     pub(super) group: Arc<str>,
     pub(super) program: Arc<str>,
     pub(super) socket: FcgiSocket,
-    pub(super) users: Vec<(ProcKey, Generation)>,
-    pub(super) listener: Slot,
     /// Device and inode of its file.
     pub(super) file: Option<(u64, u64)>,
 }
@@ -101,6 +124,19 @@ pub struct SpawnerLeft {
     pub(super) cgroups: Vec<ProcessName>,
 }
 
+/// A pipe of which it is not known how far its output was understood: it is taken as one of a new
+/// child.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FoundPipe {
+    pub(super) key: ChannelKey,
+    pub(super) generation: Generation,
+    pub(super) pid: i32,
+    pub(super) plan: Arc<ChannelPlan>,
+    pub(super) pipe: Slot,
+    /// Its child is gone.
+    pub(super) ended: bool,
+}
+
 /// What an engine had in hand.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Unfinished {
@@ -108,12 +144,16 @@ pub struct Unfinished {
     pub(super) logs: LogsLeft,
     /// The pipes of the logs, in their order.
     pub(super) pipes: Vec<Slot>,
+    /// Pipes of an engine that was killed.
+    pub(super) found: Vec<FoundPipe>,
     /// What was being done about leftovers.
     pub(super) sweeps: Vec<(ProcKey, Generation, Sweep)>,
     /// What was decided and not carried out.
     pub(super) held: Vec<Action>,
     /// Signals that came and were not looked at.
     pub(super) signals: Vec<Signal>,
+    /// The engine did not leave it: it was killed.
+    pub(super) taken_back: bool,
 }
 
 /// All that an engine leaves.

@@ -2,7 +2,7 @@
 //! child has called `execve`, and a slow disk makes that long: the engine does not wait for it.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -14,9 +14,10 @@ use super::cgroups::{Cgroups, Place};
 use super::channels::{Channels, OpenFiles};
 use super::command::{self, Inheritance};
 use super::fcgi::Sockets;
-use super::handover::{Baggage, SpawnerLeft};
+use super::handover::{Baggage, SocketOf, SpawnerLeft};
+use super::keep::{Keep, Kept, Name};
 use super::logs::{LogHandle, create_auto_log};
-use crate::core::action::Generation;
+use crate::core::action::{Generation, Run};
 use crate::core::key::ProcKey;
 use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
@@ -25,7 +26,7 @@ use crate::model::spawn::SpawnError;
 use crate::model::spec::{KillMode, LogFile, ProcessKind, ProcessSpec};
 use crate::sys::cgroup::Tree;
 use crate::sys::leftovers::{Family, Leftovers};
-use crate::sys::spawn::{Spawned, Stdio};
+use crate::sys::spawn::{Files, Spawned, Stdio};
 
 /// What all spawns have in common.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct SpawnContext {
     pub log: LogHandle,
     /// Where programs have cgroups of their own, if anywhere.
     pub cgroups: Option<Arc<Tree>>,
+    /// What keeps descriptors for the next daemon.
+    pub keep: Keep,
 }
 
 /// What the thread does, in the order in which it is asked: everything here may wait for a disk.
@@ -85,8 +88,41 @@ pub struct SpawnNews {
     pub channels: Channels,
     /// Where what the child leaves behind is to be looked for; none when that is left alone.
     pub leftovers: Option<Leftovers>,
+    /// The socket that it has, if it is a FastCGI program.
+    pub socket: Option<SocketOf>,
+    /// What keeps its descriptors for the next daemon.
+    pub kept: KeptFiles,
     /// The child and its open logs, or why there is none.
     pub outcome: Result<(Spawned, OpenFiles), SpawnError>,
+}
+
+/// What keeps the descriptors of a run for the next daemon.
+#[derive(Debug, Default)]
+pub struct KeptFiles {
+    /// The child itself.
+    pub process: Option<Kept>,
+    /// Its stdin.
+    pub stdin: Option<Kept>,
+    /// Its stdout.
+    pub stdout: Option<Kept>,
+    /// Its stderr.
+    pub stderr: Option<Kept>,
+    /// The socket that it has.
+    pub socket: Option<Kept>,
+}
+
+impl KeptFiles {
+    /// Keeps the pipes of a child before it is made: it may write at once.
+    fn of_pipes(keep: &Keep, run: Run, files: &Files) -> Self {
+        let [stdin, stdout, stderr] = files.ours();
+        let put = |name, pipe: Option<BorrowedFd<'_>>| keep.put(name, pipe?);
+        Self {
+            stdin: put(Name::Stdin(run), stdin),
+            stdout: put(Name::Output(run, Channel::Stdout), stdout),
+            stderr: put(Name::Output(run, Channel::Stderr), stderr),
+            ..Self::default()
+        }
+    }
 }
 
 /// Hands spawns to the thread, and counts those that are under way.
@@ -247,9 +283,14 @@ impl SpawnJob {
     ) -> SpawnNews {
         let Self { key, generation, spec, logs } = self;
         let channels = Channels::new(&spec, &logs, context.strip_ansi);
-        let outcome = sockets
-            .share(&spec, key, generation)
-            .and_then(|socket| make_child(&spec, &channels, socket, context, cgroups));
+        let run = Run { key, generation };
+        let mut kept = KeptFiles::default();
+        let socket = sockets.share(&spec, key, generation);
+        let of = socket.as_ref().ok().and_then(|socket| Some(socket.as_ref()?.of.clone()));
+        let outcome = socket.and_then(|socket| {
+            let job = ChildJob { spec: &spec, channels: &channels, run, context };
+            job.make(socket.map(|socket| socket.fd), &mut kept, cgroups)
+        });
         if outcome.is_err() {
             sockets.release(key, generation);
         }
@@ -260,37 +301,54 @@ impl SpawnJob {
             _ => own().map(Leftovers::Cgroup),
         };
         let outcome = outcome.map(|(child, files, _)| (child, files));
-        SpawnNews { key, generation, channels, leftovers, outcome }
+        SpawnNews { key, generation, channels, leftovers, socket: of, kept, outcome }
     }
 }
 
-/// The child, its open logs, and whether it is in a cgroup of its own.
-fn make_child(
-    spec: &ProcessSpec,
-    channels: &Channels,
-    socket: Option<Arc<OwnedFd>>,
-    context: &SpawnContext,
-    cgroups: &mut Cgroups,
-) -> Result<(Spawned, OpenFiles, bool), SpawnError> {
-    let mut resolved = command::resolve(spec, &context.inheritance)?;
-    let files = channels.open()?;
-    if let Some(socket) = socket {
-        resolved.plan.stdin = Stdio::Fd(socket);
+/// A child that is to be made.
+struct ChildJob<'a> {
+    spec: &'a ProcessSpec,
+    channels: &'a Channels,
+    run: Run,
+    context: &'a SpawnContext,
+}
+
+impl ChildJob<'_> {
+    /// The child, its open logs, and whether it is in a cgroup of its own.
+    fn make(
+        self,
+        socket: Option<Arc<OwnedFd>>,
+        kept: &mut KeptFiles,
+        cgroups: &mut Cgroups,
+    ) -> Result<(Spawned, OpenFiles, bool), SpawnError> {
+        let Self { spec, channels, run, context } = self;
+        let mut resolved = command::resolve(spec, &context.inheritance)?;
+        let files = channels.open()?;
+        let kept_socket = socket.as_ref().map(|fd| context.keep.put(Name::Socket(run), fd.as_fd()));
+        if let Some(socket) = socket {
+            resolved.plan.stdin = Stdio::Fd(socket);
+        }
+        resolved.plan.cgroup = match cgroups.make(spec) {
+            Place::Own(dir) => Some(Arc::new(dir)),
+            Place::Shared => None,
+            Place::Occupied => return Err(SpawnError::Occupied),
+        };
+        let pipes = resolved.open_files()?;
+        *kept = KeptFiles::of_pipes(&context.keep, run, &pipes);
+        kept.socket = kept_socket.flatten();
+        let mut started = resolved.start_with(pipes);
+        if let Err((SpawnError::Cgroup { errno }, pipes)) = started {
+            cgroups.failed(&spec.name, Some(io::Error::from_raw_os_error(errno.0)));
+            resolved.plan.cgroup = None;
+            started = resolved.start_with(pipes);
+        } else if started.is_err() {
+            cgroups.failed(&spec.name, None);
+        }
+        let child = started.map_err(|(error, _)| error)?;
+        let pidfd = child.pidfd.as_ref();
+        kept.process = pidfd.and_then(|pidfd| context.keep.put(Name::Process(run), pidfd.as_fd()));
+        Ok((child, files, resolved.plan.cgroup.is_some()))
     }
-    resolved.plan.cgroup = match cgroups.make(spec) {
-        Place::Own(dir) => Some(Arc::new(dir)),
-        Place::Shared => None,
-        Place::Occupied => return Err(SpawnError::Occupied),
-    };
-    let mut started = resolved.start();
-    if let Err(SpawnError::Cgroup { errno }) = &started {
-        cgroups.failed(&spec.name, Some(io::Error::from_raw_os_error(errno.0)));
-        resolved.plan.cgroup = None;
-        started = resolved.start();
-    } else if started.is_err() {
-        cgroups.failed(&spec.name, None);
-    }
-    Ok((started?, files, resolved.plan.cgroup.is_some()))
 }
 
 /// The next job; none when there will be no more. Meanwhile cgroups are looked after.

@@ -19,33 +19,50 @@ use crate::model::fault::{Fault, FaultKind};
 /// at a time.
 const QUEUE_BYTES: usize = 1 << 20;
 
-/// An event that could not be written to its listener.
+/// An event on its way to its listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undelivered {
+pub struct Delivery {
     /// To which.
     pub run: Run,
     /// The serial of the event.
     pub serial: u64,
 }
 
-/// Something to write, and who is told when it cannot be.
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// All of it was written to its listener.
+    Delivered(Delivery),
+    /// It cannot be written.
+    Undelivered(Delivery),
+}
+
+/// Something to write, and who is told what becomes of it.
 #[derive(Debug)]
 struct Item {
     data: Vec<u8>,
-    event: Option<(Undelivered, mpsc::UnboundedSender<Undelivered>)>,
+    event: Option<(Delivery, mpsc::UnboundedSender<Told>)>,
+    /// It is told when the event is written, too.
+    confirmed: bool,
 }
 
 impl Item {
     /// What is left when so many bytes are written.
     fn rest(mut self, written: usize) -> Unwritten {
         self.data.drain(..written);
-        let event = self.event.map(|(undelivered, _)| undelivered.serial);
+        let event = self.event.map(|(delivery, _)| delivery.serial);
         Unwritten { data: self.data, event }
     }
 
     fn fail(self) {
-        if let Some((undelivered, lost)) = self.event {
-            let _ = lost.send(undelivered); // the engine may have ended
+        if let Some((event, told)) = self.event {
+            let _ = told.send(Told::Undelivered(event)); // the engine may have ended
+        }
+    }
+
+    fn written(self) {
+        if let (Some((event, told)), true) = (self.event, self.confirmed) {
+            let _ = told.send(Told::Delivered(event)); // as above
         }
     }
 }
@@ -110,17 +127,21 @@ impl Stdin {
             let text = format!("{name} does not read its stdin: {waiting} bytes are waiting");
             return Err(Fault::new(FaultKind::Failed, text));
         }
-        writer.push(Item { data, event: None }).map_err(|_| Fault::new(FaultKind::NoFile, name))
+        writer
+            .push(Item { data, event: None, confirmed: false })
+            .map_err(|_| Fault::new(FaultKind::NoFile, name))
     }
 
-    /// Writes an event, whatever else waits. Runs on the engine's event loop.
+    /// Writes an event, whatever else waits, and tells when that cannot be done; when it is to be
+    /// `confirmed`, also when it is done. Runs on the engine's event loop.
     pub fn deliver(
         &mut self,
         data: Vec<u8>,
-        undelivered: Undelivered,
-        lost: &mpsc::UnboundedSender<Undelivered>,
+        delivery: Delivery,
+        told: &mpsc::UnboundedSender<Told>,
+        confirmed: bool,
     ) {
-        let item = Item { data, event: Some((undelivered, lost.clone())) };
+        let item = Item { data, event: Some((delivery, told.clone())), confirmed };
         let refused = match self.writer() {
             Ok(Some(writer)) => writer.push(item).err(),
             Ok(None) | Err(_) => Some(item),
@@ -150,16 +171,16 @@ impl Stdin {
         pipe: OwnedFd,
         unwritten: Vec<Unwritten>,
         run: Run,
-        lost: &mpsc::UnboundedSender<Undelivered>,
+        told: &mpsc::UnboundedSender<Told>,
     ) -> io::Result<Self> {
         if unwritten.is_empty() {
             return Ok(Self::Idle(pipe));
         }
         let writer = Writer::start(pipe)?;
         for Unwritten { data, event } in unwritten {
-            let event = event.map(|serial| (Undelivered { run, serial }, lost.clone()));
+            let event = event.map(|serial| (Delivery { run, serial }, told.clone()));
             // Its task has only just begun.
-            let _ = writer.push(Item { data, event });
+            let _ = writer.push(Item { data, event, confirmed: true });
         }
         Ok(Self::Active(writer))
     }
@@ -240,6 +261,7 @@ async fn write_all(
             }
         }
         queued.fetch_sub(item.data.len(), Ordering::AcqRel);
+        item.written();
     }
     while let Ok(item) = items.try_recv() {
         left.push(item.rest(0));
@@ -255,8 +277,8 @@ mod tests {
     use super::*;
     use crate::core::key::ProcKey;
 
-    fn event(serial: u64) -> Undelivered {
-        Undelivered { run: Run { key: ProcKey(1), generation: 1 }, serial }
+    fn event(serial: u64) -> Delivery {
+        Delivery { run: Run { key: ProcKey(1), generation: 1 }, serial }
     }
 
     #[tokio::test]
@@ -266,7 +288,7 @@ mod tests {
         let (mut stdin, (lost_in, mut lost)) =
             (Stdin::new(Some(writer.into())), mpsc::unbounded_channel());
         let data = vec![b'x'; 3 * QUEUE_BYTES];
-        stdin.deliver(data.clone(), event(1), &lost_in);
+        stdin.deliver(data.clone(), event(1), &lost_in, false);
         assert!(stdin.write("a", b"y".to_vec()).is_err(), "a client waits for the event");
         let read = tokio::task::spawn_blocking(move || {
             let mut read = vec![0; 3 * QUEUE_BYTES];
@@ -283,14 +305,14 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let (mut stdin, (lost_in, mut lost)) =
             (Stdin::new(Some(writer.into())), mpsc::unbounded_channel());
-        stdin.deliver(vec![b'x'; QUEUE_BYTES], event(1), &lost_in);
-        stdin.deliver(b"x".to_vec(), event(2), &lost_in);
+        stdin.deliver(vec![b'x'; QUEUE_BYTES], event(1), &lost_in, false);
+        stdin.deliver(b"x".to_vec(), event(2), &lost_in, false);
         tokio::task::yield_now().await;
         drop(reader);
-        assert_eq!(lost.recv().await, Some(event(1)));
-        assert_eq!(lost.recv().await, Some(event(2)));
-        stdin.deliver(b"x".to_vec(), event(3), &lost_in);
-        assert_eq!(lost.recv().await, Some(event(3)));
+        assert_eq!(lost.recv().await, Some(Told::Undelivered(event(1))));
+        assert_eq!(lost.recv().await, Some(Told::Undelivered(event(2))));
+        stdin.deliver(b"x".to_vec(), event(3), &lost_in, false);
+        assert_eq!(lost.recv().await, Some(Told::Undelivered(event(3))));
         assert_eq!(stdin.write("a", b"x".to_vec()).unwrap_err().kind, FaultKind::NoFile);
     }
 
@@ -300,8 +322,8 @@ mod tests {
         let (lost_in, mut lost) = mpsc::unbounded_channel();
         let mut stdin = Stdin::new(Some(writer.into()));
         let data: Vec<u8> = (0..=250).cycle().take(3 * QUEUE_BYTES).collect();
-        stdin.deliver(data.clone(), event(1), &lost_in);
-        stdin.deliver(b"the next".to_vec(), event(2), &lost_in);
+        stdin.deliver(data.clone(), event(1), &lost_in, false);
+        stdin.deliver(b"the next".to_vec(), event(2), &lost_in, false);
         let total = data.len() + 8;
         let (enough, half) = oneshot::channel();
         let read = tokio::task::spawn_blocking(move || {
@@ -317,7 +339,8 @@ mod tests {
         let stdin = Stdin::adopt(pipe, unwritten, event(1).run, &lost_in).unwrap();
         let (read, reader) = read.await.unwrap();
         assert!(read[..data.len()] == data && read[data.len()..] == *b"the next");
-        assert!(lost.try_recv().is_err());
+        assert_eq!(lost.recv().await, Some(Told::Delivered(event(1))));
+        assert_eq!(lost.recv().await, Some(Told::Delivered(event(2))));
         // Nothing waits any more: it goes as it is.
         assert_eq!(stdin.hand_over().await.unwrap().1, []);
         drop(reader);
@@ -329,8 +352,8 @@ mod tests {
         let (lost_in, mut lost) = mpsc::unbounded_channel();
         let mut stdin = Stdin::new(Some(writer.into()));
         drop(reader);
-        stdin.deliver(b"x".to_vec(), event(1), &lost_in);
-        assert_eq!(lost.recv().await, Some(event(1)));
+        stdin.deliver(b"x".to_vec(), event(1), &lost_in, false);
+        assert_eq!(lost.recv().await, Some(Told::Undelivered(event(1))));
         assert!(stdin.hand_over().await.is_none());
         assert!(Stdin::new(None).hand_over().await.is_none());
     }
@@ -340,7 +363,7 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let (mut stdin, (lost_in, _lost)) =
             (Stdin::new(Some(writer.into())), mpsc::unbounded_channel());
-        stdin.deliver(vec![b'x'; QUEUE_BYTES], event(1), &lost_in);
+        stdin.deliver(vec![b'x'; QUEUE_BYTES], event(1), &lost_in, false);
         tokio::task::yield_now().await;
         drop(stdin);
         // The end of what was written can only be read when nobody can write any more.

@@ -104,12 +104,18 @@ impl FcgiListener {
         Arc::clone(&self.socket)
     }
 
+    /// What its file is known by, if it has one: device and inode.
+    #[must_use]
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        self.file.as_ref().map(Listener::identity)
+    }
+
     /// Gives it away: the socket, and what its file is known by.
     ///
     /// # Errors
     /// `EMFILE`.
     pub fn hand_over(self) -> io::Result<(OwnedFd, Option<(u64, u64)>)> {
-        let identity = self.file.as_ref().map(Listener::identity);
+        let identity = self.identity();
         let socket = match Arc::try_unwrap(self.socket) {
             Ok(socket) => socket,
             Err(shared) => shared.try_clone()?,

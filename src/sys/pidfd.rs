@@ -1,11 +1,13 @@
 //! Signals to children, through pidfds where there are any.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use nix::errno::Errno;
 
+use super::procfs;
+use crate::model::exit::ExitStatus;
 use crate::model::signal::Signal;
 
 /// A handle on a process, closed on exec. It becomes readable when the process ends.
@@ -19,6 +21,47 @@ pub fn open(pid: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: the kernel just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
+
+/// Whether the process of a handle has not ended, or is a zombie.
+#[must_use]
+pub fn is_alive(pidfd: &OwnedFd) -> bool {
+    // Signal 0 is not sent to anybody.
+    send_signal(Some(pidfd.as_fd()), 0, Signal(0)).is_ok()
+}
+
+/// How a process ended that is not our child, as far as the kernel tells: of a zombie, root may
+/// know, and from Linux 6.15 on the pidfd of one that was reaped knows. None while it runs, or when
+/// nobody tells.
+#[must_use]
+pub fn end(pidfd: BorrowedFd<'_>, pid: i32) -> Option<ExitStatus> {
+    if nix::unistd::geteuid().is_root()
+        && let Some(status) = procfs::zombie(pid)
+        // It was not reaped while it was looked at, so the pid was its own.
+        && send_signal(Some(pidfd), pid, Signal(0)).is_ok()
+    {
+        return Some(status);
+    }
+    let mut info = PidfdInfo { mask: INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the structure is as large as the number of the call says, writable, and outlives it.
+    let told = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    (told == 0 && info.mask & INFO_EXIT != 0).then(|| ExitStatus::from_wait(info.exit_code))
+}
+
+/// `struct pidfd_info` of linux/pidfd.h, as it was first.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroupid: u64,
+    /// pid, tgid, ppid, and the user and group ids.
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `_IOWR(0xff, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
+/// `PIDFD_INFO_EXIT`.
+const INFO_EXIT: u64 = 1 << 3;
 
 /// Sends a signal to one process: through its pidfd, or to its pid where the kernel has none or
 /// it is not known.
@@ -80,12 +123,10 @@ fn kill_raw(pid: i32, signal: Signal) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader};
-    use std::os::fd::AsFd;
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::model::exit::ExitStatus;
     use crate::sys::reap;
 
     /// Reaped by the tests, by its pid.
@@ -122,6 +163,29 @@ mod tests {
                 assert_eq!(reap::wait(child), Ok(killed(signal)));
             }
         }
+    }
+
+    #[test]
+    fn how_a_process_ended_is_known_of_a_zombie_and_on_new_kernels_afterwards() {
+        for (script, status) in
+            [("exit 7", ExitStatus::Code(7)), ("kill -9 $$", killed(Signal::KILL))]
+        {
+            let child = start(&["sh", "-c", &format!("read x; {script}")]);
+            let fd = open(child).unwrap();
+            let mut ready = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)];
+            nix::poll::poll(&mut ready, 10_000u16).unwrap();
+            if nix::unistd::geteuid().is_root() {
+                assert_eq!(end(fd.as_fd(), child), Some(status));
+            }
+            reap::wait(child).unwrap();
+            let told = end(fd.as_fd(), child);
+            assert!(told == Some(status) || told.is_none(), "{told:?}");
+        }
+        let child = start(&["sleep", "600"]);
+        let fd = open(child).unwrap();
+        assert_eq!(end(fd.as_fd(), child), None);
+        send_signal(Some(fd.as_fd()), child, Signal::KILL).unwrap();
+        reap::wait(child).unwrap();
     }
 
     #[test]

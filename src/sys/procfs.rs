@@ -5,6 +5,8 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::exit::ExitStatus;
+
 /// The fields of `/proc/PID/stat` behind the name, which may hold anything.
 pub(super) struct Fields<'t>(Vec<&'t str>);
 
@@ -53,6 +55,18 @@ impl Alive {
     pub fn lives(self) -> bool {
         Self::of(self.pid).is_some_and(|now| now.started == self.started)
     }
+}
+
+/// How a process ended that was not reaped yet; none when there is no such zombie. Root alone may
+/// know: others are told 0.
+#[must_use]
+pub fn zombie(pid: i32) -> Option<ExitStatus> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = Fields::of(&stat)?;
+    if !matches!(fields.text(3)?, "Z" | "X") {
+        return None;
+    }
+    Some(ExitStatus::from_wait(fields.text(52)?.parse().ok()?))
 }
 
 /// The children of a process; none where the kernel does not list them.

@@ -190,9 +190,9 @@ pub struct SpawnFailure {
 /// file system. Any number of threads may call it at once.
 ///
 /// # Errors
-/// The step that failed. The child is gone then, and was never visible to [`super::reap`].
-pub fn spawn(plan: &Plan) -> Result<Spawned, SpawnFailure> {
-    let files = Files::open(plan).map_err(|errno| SpawnFailure { stage: Stage::Pipes, errno })?;
+/// The step that failed, and the files for another try. The child is gone then, and was never
+/// visible to [`super::reap`].
+pub fn start(plan: &Plan, files: Files) -> Result<Spawned, (SpawnFailure, Files)> {
     let started = {
         // A handler of the daemon's must not run in the child while it shares our memory, and
         // the mask also keeps a signal from cutting the waiting short.
@@ -203,7 +203,10 @@ pub fn spawn(plan: &Plan) -> Result<Spawned, SpawnFailure> {
                 .map_or(Ok((pid, pidfd)), Err)
         })
     };
-    let (pid, pidfd) = started?;
+    let (pid, pidfd) = match started {
+        Ok(started) => started,
+        Err(failure) => return Err((failure, files)),
+    };
     Ok(Spawned {
         pid,
         pidfd,
@@ -211,6 +214,14 @@ pub fn spawn(plan: &Plan) -> Result<Spawned, SpawnFailure> {
         stdout: files.stdout.ours,
         stderr: files.stderr.and_then(|stderr| stderr.ours),
     })
+}
+
+/// The same with pipes that are made for it.
+///
+/// # Errors
+/// The step that failed.
+pub fn spawn(plan: &Plan) -> Result<Spawned, SpawnFailure> {
+    start(plan, Files::open(plan)?).map_err(|(failure, _)| failure)
 }
 
 /// Reaps a child that ended before its exec, and says why; none when the exec succeeded: then
@@ -232,13 +243,14 @@ fn ended_before_exec(
         stage: Stage::Exec,
         errno: match ended.1 {
             ExitStatus::Signal { .. } => Errno::EINTR,
-            ExitStatus::Code(_) => Errno::UnknownErrno,
+            ExitStatus::Code(_) | ExitStatus::Unknown => Errno::UnknownErrno,
         },
     }))
 }
 
 /// Both ends of the child's standard files.
-struct Files {
+#[derive(Debug)]
+pub struct Files {
     stdin: End,
     stdout: End,
     /// None: the same as stdout.
@@ -246,6 +258,7 @@ struct Files {
 }
 
 /// One standard file.
+#[derive(Debug)]
 struct End {
     /// The child's side; never 0, 1 or 2, which the child connects one after the other.
     theirs: Arc<OwnedFd>,
@@ -254,7 +267,23 @@ struct End {
 }
 
 impl Files {
-    fn open(plan: &Plan) -> Result<Self, Errno> {
+    /// Makes the pipes of a child that is to be started.
+    ///
+    /// # Errors
+    /// Why they cannot be made.
+    pub fn open(plan: &Plan) -> Result<Self, SpawnFailure> {
+        Self::try_open(plan).map_err(|errno| SpawnFailure { stage: Stage::Pipes, errno })
+    }
+
+    /// Our ends of stdin, stdout and stderr, where these are pipes.
+    #[must_use]
+    pub fn ours(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        let stderr = self.stderr.as_ref().and_then(|end| end.ours.as_ref());
+        [self.stdin.ours.as_ref(), self.stdout.ours.as_ref(), stderr]
+            .map(|end| end.map(AsFd::as_fd))
+    }
+
+    fn try_open(plan: &Plan) -> Result<Self, Errno> {
         Ok(Self {
             stdin: End::open(&plan.stdin, Direction::ToChild)?,
             stdout: End::open(&plan.stdout, Direction::FromChild)?,

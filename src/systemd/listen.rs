@@ -131,13 +131,16 @@ pub struct Handed {
     pub sockets: Vec<Activated>,
     /// What is wrong with the others; those are closed.
     pub errors: Vec<ListenError>,
+    /// Descriptors that an earlier daemon put into the store, with their names.
+    pub kept: Vec<(String, OwnedFd)>,
 }
 
-/// Takes over the sockets that the service manager opened for this process, and removes the
-/// variables that tell of them. To be called once, before there are threads and before a fork:
+/// Takes over the sockets that the service manager opened for this process, and what `is_kept` says
+/// of the name of that an earlier daemon put it into the store; removes the variables that tell of
+/// them. To be called once, before there are threads and before a fork:
 /// `LISTEN_PID` is about the process that was executed.
 #[must_use]
-pub fn take() -> Handed {
+pub fn take(is_kept: impl Fn(&str) -> bool) -> Handed {
     let [pid, count, names] = VARIABLES.map(env::var_os);
     let Some(pid) = pid else { return Handed::default() };
     let text = |value: Option<std::ffi::OsString>| {
@@ -148,15 +151,19 @@ pub fn take() -> Handed {
     inherited::forget_variables(&VARIABLES);
     let names = match plan {
         Ok(names) => names,
-        Err(error) => return Handed { sockets: Vec::new(), errors: vec![error] },
+        Err(error) => return Handed { errors: vec![error], ..Handed::default() },
     };
     let mut handed = Handed::default();
     let count = u16::try_from(names.len()).unwrap_or(u16::MAX);
     let fds = FIRST..FIRST.saturating_add(count.into());
     let descriptors = inherited::take_descriptors(fds).unwrap_or_default();
     for ((fd, name), descriptor) in (FIRST..).zip(names).zip(descriptors) {
-        match descriptor.map_err(|source| system(&name, fd, source)).and_then(|fd| fit(name, fd)) {
-            Ok(socket) => handed.sockets.push(socket),
+        match descriptor.map_err(|source| system(&name, fd, source)) {
+            Ok(descriptor) if is_kept(&name) => handed.kept.push((name, descriptor)),
+            Ok(descriptor) => match fit(name, descriptor) {
+                Ok(socket) => handed.sockets.push(socket),
+                Err(error) => handed.errors.push(error),
+            },
             Err(error) => handed.errors.push(error),
         }
     }

@@ -1,6 +1,7 @@
 //! The service manager: notifications, the watchdog, sockets that it opened for us, the journal.
 #![forbid(unsafe_code)]
 
+pub mod fdstore;
 pub mod herald;
 pub mod journal;
 pub mod link;

@@ -20,6 +20,7 @@ use nix::unistd::pipe2;
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
 
+use super::fdstore::Store;
 use super::status::line;
 use crate::model::time::Mono;
 
@@ -39,6 +40,8 @@ pub struct Manager {
     watchdog: Option<Duration>,
     /// The process it was told to, when the daemon is another.
     started: u32,
+    /// How many descriptors it keeps for the next process (`$FDSTORE`).
+    keeps: u32,
 }
 
 impl Manager {
@@ -50,7 +53,24 @@ impl Manager {
             address: env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty()),
             watchdog: sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero()),
             started: std::process::id(),
+            keeps: env::var("FDSTORE").ok().and_then(|max| max.parse().ok()).unwrap_or_default(),
         }
+    }
+
+    /// How many descriptors it keeps for the next process.
+    #[must_use]
+    pub fn keeps(&self) -> usize {
+        usize::try_from(self.keeps).unwrap_or(usize::MAX)
+    }
+
+    /// What keeps descriptors for the next process; none where nothing does. A daemon in the
+    /// background is another process than the one that the service manager knows, and has none.
+    #[must_use]
+    pub fn store(&self) -> Option<Store> {
+        if self.keeps == 0 || self.main_pid().is_some() {
+            return None;
+        }
+        Store::at(address(self.address.as_ref()?).ok()?).ok()
     }
 
     /// How long the service manager waits for a sign of life; none is for ever, or there is no
@@ -105,6 +125,15 @@ fn address(text: &OsString) -> io::Result<SocketAddr> {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
         [b'/', ..] => SocketAddr::from_pathname(text),
         _ => Err(ErrorKind::Unsupported.into()), // vsock is for virtual machines as a whole
+    }
+}
+
+/// The same address, for messages that carry descriptors.
+pub(super) fn unix_address(address: &SocketAddr) -> nix::Result<UnixAddr> {
+    match (address.as_pathname(), address.as_abstract_name()) {
+        (Some(path), _) => UnixAddr::new(path),
+        (None, Some(name)) => UnixAddr::new_abstract(name),
+        (None, None) => Err(Errno::EDESTADDRREQ),
     }
 }
 
@@ -166,11 +195,7 @@ impl Notifier {
 
     /// Sends one message, and waits for room.
     fn transmit(&self, message: &str, descriptor: Option<BorrowedFd<'_>>) -> nix::Result<()> {
-        let to = match (self.address.as_pathname(), self.address.as_abstract_name()) {
-            (Some(path), _) => UnixAddr::new(path)?,
-            (None, Some(name)) => UnixAddr::new_abstract(name)?,
-            (None, None) => return Err(Errno::EDESTADDRREQ),
-        };
+        let to = unix_address(&self.address)?;
         let fds: Vec<_> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&fds)];
         let rights = if fds.is_empty() { &rights[..0] } else { &rights[..] };
@@ -196,7 +221,7 @@ mod tests {
     use super::*;
 
     fn at(address: OsString) -> Manager {
-        Manager { address: Some(address), watchdog: None, started: std::process::id() }
+        Manager { address: Some(address), started: std::process::id(), ..Manager::default() }
     }
 
     fn received(socket: &UnixDatagram) -> Vec<String> {

@@ -80,7 +80,7 @@ impl Plane {
             .unwrap();
         let file = plan.open_file().unwrap();
         let key = ChannelKey { process: ProcKey(key), channel: Channel::Stdout };
-        self.logs().attach(key, 1, Arc::new(plan), file, OwnedFd::from(reader), 1);
+        self.logs().attach(key, 1, Arc::new(plan), file, (OwnedFd::from(reader), None), 1);
         File::from(OwnedFd::from(writer))
     }
 }

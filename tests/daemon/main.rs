@@ -16,6 +16,7 @@ mod lifecycle;
 mod listeners;
 mod logs;
 mod orphans;
+mod recovery;
 mod reload;
 mod scale;
 mod service;

@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod disk;
 pub mod http;
 pub mod journal;
+pub mod manager;
 pub mod notify;
 pub mod process;
 pub mod scratch;

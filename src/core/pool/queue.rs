@@ -1,6 +1,6 @@
 //! The events that wait for a listener of one pool, oldest first (C-349, C-351, C-352).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,10 @@ pub struct Queued {
 pub struct Queue {
     waiting: VecDeque<Queued>,
     bytes: usize,
+    /// The numbers of events that came or went, for whoever writes them down; none when nobody
+    /// does.
+    #[serde(skip)]
+    changed: Option<BTreeSet<u64>>,
 }
 
 impl Queue {
@@ -71,6 +75,7 @@ impl Queue {
     pub fn pop(&mut self) -> Option<Queued> {
         let queued = self.waiting.pop_front()?;
         self.bytes -= queued.message.payload.len();
+        self.note(queued.pool_serial);
         Some(queued)
     }
 
@@ -85,8 +90,31 @@ impl Queue {
     /// all that are younger.
     pub fn put(&mut self, queued: Queued) {
         self.bytes += queued.message.payload.len();
+        self.note(queued.pool_serial);
         let at = self.waiting.partition_point(|other| other.pool_serial < queued.pool_serial);
         self.waiting.insert(at, queued);
+    }
+
+    /// From now on it is noted which events come and go; all that wait count as new.
+    pub fn note_changes(&mut self) {
+        self.changed = Some(self.waiting.iter().map(|queued| queued.pool_serial).collect());
+    }
+
+    /// The numbers of events that came or went since it was last asked, and those that are there.
+    pub fn take_changes(&mut self) -> Vec<(u64, Option<&Queued>)> {
+        let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
+        let waiting = &self.waiting;
+        let found = |serial: u64| {
+            let at = waiting.binary_search_by_key(&serial, |queued| queued.pool_serial);
+            at.ok().and_then(|at| waiting.get(at))
+        };
+        changed.into_iter().map(|serial| (serial, found(serial))).collect()
+    }
+
+    fn note(&mut self, pool_serial: u64) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(pool_serial);
+        }
     }
 }
 

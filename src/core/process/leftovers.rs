@@ -216,6 +216,15 @@ impl Process {
         }
     }
 
+    /// An earlier daemon was killed while something was being done about leftovers, or before it
+    /// was known whether there are any.
+    pub(super) fn sweep_again(&self, turn: &mut Turn) {
+        let stage = self.sweep.as_ref().map(|sweep| sweep.stage);
+        if let Some(stage) = stage.or(self.may_have_left().then_some(Sweep::Watch)) {
+            self.act_on_leftovers(stage, turn);
+        }
+    }
+
     fn act_on_leftovers(&self, sweep: Sweep, turn: &mut Turn) {
         turn.act(Action::Sweep { key: self.key, generation: self.generation, sweep });
     }

@@ -67,6 +67,21 @@ impl Process {
         }
     }
 
+    /// An earlier daemon was killed. If its child was being made then, that is ended by now, and
+    /// another is made; a sweep that was under way is begun again.
+    pub fn taken_back(&mut self, generation: &mut Generation, turn: &mut Turn) {
+        match self.state {
+            _ if self.pid != 0 => {}
+            Starting if self.sweep.is_none() => {
+                *generation += 1;
+                self.generation = *generation;
+                self.make_child(turn);
+            }
+            Stopping if self.sweep.is_none() => self.come_to_rest(generation, turn),
+            _ => self.sweep_again(turn),
+        }
+    }
+
     /// Its child ended.
     pub fn exited(&mut self, status: ExitStatus, generation: &mut Generation, turn: &mut Turn) {
         turn.act(Action::Ended { key: self.key, generation: self.generation });
@@ -106,7 +121,10 @@ impl Process {
             let (level, verdict) =
                 if listed { (Level::Info, "expected") } else { (Level::Warn, "not expected") };
             if !listed {
-                self.spawn_error = format!("Bad exit code {}", status.code()).into();
+                self.spawn_error = match status {
+                    ExitStatus::Unknown => "Exit status unknown".into(),
+                    _ => format!("Bad exit code {}", status.code()).into(),
+                };
             }
             let text = format!("exited: {name} ({status}; {verdict})");
             let kind = if listed { Kind::ProcessExited } else { Kind::ProcessFailed };

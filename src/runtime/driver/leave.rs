@@ -55,6 +55,7 @@ impl Engine {
     /// It cannot leave: all goes on as it was.
     pub(super) fn stay(&mut self, why: &str) {
         let Some(Leaving { token, .. }) = self.leaving.take() else { return };
+        self.effects.keep().go_on();
         let text = format!("not upgraded: {why}");
         self.effects.log(Record::new(Level::Error, text.clone()));
         let fault = Fault::new(FaultKind::Failed, text);
@@ -68,6 +69,7 @@ impl Engine {
     /// Has the log plane give everything away. There is no way back then, and none is needed: an
     /// engine that goes on here is made of what this one leaves.
     pub(super) async fn take_logs(&mut self) -> Result<Handed, String> {
+        self.effects.keep().leave();
         let handed = self.effects.logs().hand_over(Instant::now() + LOGS);
         let handed = timeout(2 * LOGS, handed)
             .await
@@ -92,17 +94,19 @@ impl Engine {
         let mut baggage = Baggage::default();
         let pipes = pipes.into_iter().map(|pipe| baggage.put(pipe)).collect();
         let effects = self.effects.hand_over(&mut baggage).await;
-        for lost in self.effects.undelivered_now() {
-            self.feed(Input::Undelivered { run: lost.run, serial: lost.serial });
+        for told in self.effects.told_now() {
+            self.take_told(told);
         }
         let (spawner, baggage) = self.spawner.hand_over(baggage).await;
         let unfinished = Unfinished {
             effects,
             logs,
             pipes,
+            found: Vec::new(),
             sweeps: self.sweeps.into_iter().map(|(key, (run, sweep))| (key, run, sweep)).collect(),
             held: self.held,
             signals: signals.rest().await,
+            taken_back: false,
         };
         if let Some(link) = self.link {
             link.end(clock::now().mono);
@@ -133,7 +137,10 @@ impl Engine {
 
     /// Goes on where another engine stopped.
     pub(super) fn resume(&mut self, resumed: Resumed) {
-        let Resumed { sweeps, held, signals } = resumed;
+        let Resumed { sweeps, held, signals, taken_back } = resumed;
+        if taken_back {
+            self.feed(Input::TakenBack);
+        }
         for (key, generation, sweep) in sweeps {
             self.carry_out(Action::Sweep { key, generation, sweep });
         }

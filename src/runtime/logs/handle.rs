@@ -15,6 +15,7 @@ use super::follow::Growth;
 use super::handover::{Handed, LogsLeft};
 use super::plan::{ChannelKey, ChannelPlan};
 use crate::model::record::{Level, Record};
+use crate::runtime::keep::{Keep, Kept};
 
 /// Lines of the daemon's own log that may wait for the plane; more are counted and dropped.
 const RECORDS_MAX: usize = 8_192;
@@ -27,6 +28,7 @@ pub(super) struct Attach {
     pub plan: Arc<ChannelPlan>,
     pub file: Option<File>,
     pub pipe: OwnedFd,
+    pub kept: Option<Kept>,
     pub pid: i32,
 }
 
@@ -45,7 +47,7 @@ pub(super) enum Command {
     ClearMain { reply: Reply },
     Stop { by: Instant },
     HandOver { by: Instant, reply: oneshot::Sender<Handed> },
-    Adopt { left: LogsLeft, descriptors: Vec<OwnedFd> },
+    Adopt { left: LogsLeft, descriptors: Vec<OwnedFd>, keep: Keep },
 }
 
 pub(super) type Reply = oneshot::Sender<io::Result<()>>;
@@ -149,7 +151,7 @@ impl LogHandle {
         self.in_journal
     }
 
-    /// Takes over the reading end of a child's pipe. `file` is what
+    /// Takes over the reading end of a child's pipe, and what keeps it for the next daemon. `file` is what
     /// [`ChannelPlan::open_file`] gave; it is dropped when the same file is open already.
     pub fn attach(
         &self,
@@ -157,10 +159,11 @@ impl LogHandle {
         generation: u64,
         plan: Arc<ChannelPlan>,
         file: Option<File>,
-        pipe: OwnedFd,
+        (pipe, kept): (OwnedFd, Option<Kept>),
         pid: i32,
     ) {
-        self.inbox.push(Command::Attach(Attach { key, generation, plan, file, pipe, pid }));
+        let attach = Attach { key, generation, plan, file, pipe, kept, pid };
+        self.inbox.push(Command::Attach(attach));
     }
 
     /// The child was reaped: what it wrote is drained. A pipe that something else still holds
@@ -238,9 +241,10 @@ impl LogHandle {
         handed.await.map_err(|_| stopped())
     }
 
-    /// Goes on where another plane stopped; the descriptors are those that came with `left`.
-    pub fn adopt(&self, left: LogsLeft, descriptors: Vec<OwnedFd>) {
-        self.inbox.push(Command::Adopt { left, descriptors });
+    /// Goes on where another plane stopped; the descriptors are those that came with `left`, and are
+    /// in the store already if there is one.
+    pub fn adopt(&self, left: LogsLeft, descriptors: Vec<OwnedFd>, keep: Keep) {
+        self.inbox.push(Command::Adopt { left, descriptors, keep });
     }
 
     pub(super) fn stop(&self, by: Instant) {

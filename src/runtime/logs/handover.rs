@@ -17,6 +17,7 @@ use super::sink::{Held, Sink};
 use super::tap::TapLeft;
 use crate::core::action::Generation;
 use crate::core::ansi::Ansi;
+use crate::runtime::keep::{Keep, Name};
 
 /// What another daemon has to know to go on without losing or repeating a byte.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -80,11 +81,12 @@ impl Plane {
     }
 
     /// Goes on where another plane stopped.
-    pub(super) fn adopt(&mut self, left: LogsLeft, descriptors: Vec<OwnedFd>) {
+    pub(super) fn adopt(&mut self, left: LogsLeft, descriptors: Vec<OwnedFd>, keep: &Keep) {
         let LogsLeft { pipes, held, syslog, journal } = left;
         let mut ids = Vec::new();
         for (pipe, fd) in pipes.into_iter().zip(descriptors) {
-            ids.extend(self.take_pipe(pipe, None, fd));
+            let kept = keep.claim(Name::output(pipe.key, pipe.generation));
+            ids.extend(self.take_pipe(pipe, None, fd, kept));
         }
         for Held { path, private, rotation, bytes, lost } in held {
             let id = self.sinks.by_name(&path).unwrap_or_else(|| {

@@ -24,6 +24,7 @@ use super::tap::Tap;
 use crate::core::action::Generation;
 use crate::core::ansi::Ansi;
 use crate::model::record::{Level, Record};
+use crate::runtime::keep::Kept;
 
 /// Pipes of a channel that outlive their child, held open by its descendants.
 const LINGERING: usize = 4;
@@ -57,6 +58,8 @@ pub(super) struct Pipe {
     pub pid: i32,
     pub plan: Arc<ChannelPlan>,
     pub fd: OwnedFd,
+    /// Takes it out of the store when it is closed.
+    _kept: Option<Kept>,
     pub sink: Option<SinkId>,
     pub ansi: Option<Ansi>,
     pub lines: Option<Lines>,
@@ -89,7 +92,7 @@ enum Taken {
 
 impl Plane {
     pub(super) fn attach(&mut self, attach: Attach) {
-        let Attach { key, generation, plan, file, pipe: fd, pid } = attach;
+        let Attach { key, generation, plan, file, pipe: fd, kept, pid } = attach;
         let journal = plan.journal.as_deref();
         let pipe = PipeLeft {
             key,
@@ -104,7 +107,7 @@ impl Plane {
             ended: false,
             left: None,
         };
-        let _ = self.take_pipe(pipe, file, fd);
+        let _ = self.take_pipe(pipe, file, fd, kept);
     }
 
     /// Reads from a pipe from now on, as one that stands like this; answers how it is called, if
@@ -114,6 +117,7 @@ impl Plane {
         pipe: PipeLeft,
         file: Option<File>,
         fd: OwnedFd,
+        kept: Option<Kept>,
     ) -> Option<u64> {
         let PipeLeft { key, generation, pid, plan, ansi, lines, journal, tap, ended, left } = pipe;
         let id = self.new_id();
@@ -151,6 +155,7 @@ impl Plane {
             generation,
             pid,
             fd,
+            _kept: kept,
             sink,
             ansi,
             lines,

@@ -181,7 +181,7 @@ impl Plane {
         match command {
             Command::Record(at, record) => self.log_at(at, &record),
             Command::Attach(attach) => self.attach(attach),
-            Command::Adopt { left, descriptors } => self.adopt(left, descriptors),
+            Command::Adopt { left, descriptors, keep } => self.adopt(left, descriptors, &keep),
             Command::Ended { key, generation } => self.ended(key, generation),
             Command::Note { key, plan, text } => self.note(key, &plan, text),
             Command::Remove(key) => self.remove(key),

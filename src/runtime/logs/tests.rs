@@ -90,7 +90,7 @@ impl Bench {
     fn child(&self, key: ChannelKey, plan: &ChannelPlan) -> File {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
         let file = plan.open_file().unwrap();
-        self.handle.attach(key, 1, Arc::new(plan.clone()), file, reader, 42);
+        self.handle.attach(key, 1, Arc::new(plan.clone()), file, (reader, None), 42);
         writer.into()
     }
 
@@ -202,7 +202,7 @@ fn only_a_few_pipes_of_former_runs_are_kept() {
     let mut grandchildren = Vec::new();
     for generation in 1..=6 {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
-        bench.handle.attach(key(1), generation, Arc::clone(&plan), None, reader, 1);
+        bench.handle.attach(key(1), generation, Arc::clone(&plan), None, (reader, None), 1);
         bench.handle.ended(key(1), generation);
         grandchildren.push(File::from(writer));
     }

@@ -121,14 +121,22 @@ impl Tree {
         remove(&self.dir_of(name), MAX_DEPTH)
     }
 
-    /// Removes all cgroups of programs without processes.
-    fn remove_empty(&self) {
-        for dir in below(&self.place.dir) {
+    /// The cgroups of programs that are there, of those that the daemon knows and of others.
+    #[must_use]
+    pub fn programs(&self) -> Vec<PathBuf> {
+        let mut dirs = below(&self.place.dir);
+        dirs.retain(|dir| {
             // Those with a dot belong to the service manager.
             let name = dir.file_name().unwrap_or_default().as_encoded_bytes();
-            if name != OWN.as_bytes() && !name.starts_with(b".") {
-                remove(&dir, MAX_DEPTH);
-            }
+            name != OWN.as_bytes() && !name.starts_with(b".")
+        });
+        dirs
+    }
+
+    /// Removes all cgroups of programs without processes.
+    fn remove_empty(&self) {
+        for dir in self.programs() {
+            remove(&dir, MAX_DEPTH);
         }
     }
 }

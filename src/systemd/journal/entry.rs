@@ -76,7 +76,7 @@ impl Entry {
         match subject.exit {
             Some(ExitStatus::Code(code)) => self.add_number(Field::ExitStatus.name(), code),
             Some(ExitStatus::Signal { signal, .. }) => self.add_own(Field::ExitSignal, &signal),
-            None => {}
+            Some(ExitStatus::Unknown) | None => {}
         }
         if let Some(signal) = subject.signal {
             self.add_own(Field::Signal, &signal);

@@ -137,7 +137,7 @@ impl World {
         let (reader, writer) = std::io::pipe().unwrap();
         let file = plan.open_file().unwrap();
         let key = ChannelKey { process, channel: Channel::Stdout };
-        self.plane.handle().attach(key, 1, Arc::new(plan), file, reader.into(), 42);
+        self.plane.handle().attach(key, 1, Arc::new(plan), file, (reader.into(), None), 42);
         (&writer).write_all(text.as_bytes()).unwrap();
     }
 }

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::core::capture::{BEGIN, END};
+use crate::runtime::keep::Keep;
 
 /// One plane after the other in the same directory, on the same pipes. What is handed over is
 /// written down and read in between, as between two programs.
@@ -18,7 +19,7 @@ fn replaced(bench: Bench) -> Bench {
     }
     let left = serde_json::from_str(&serde_json::to_string(&left).unwrap()).unwrap();
     let next = Bench::in_dir(dir);
-    next.handle.adopt(left, pipes);
+    next.handle.adopt(left, pipes, Keep::default());
     next
 }
 
@@ -65,7 +66,7 @@ fn what_was_written_in_between_and_what_ended_is_seen() {
     child.write_all(b"between").unwrap();
     drop(child);
     bench = Bench::in_dir(dir);
-    bench.handle.adopt(left, pipes);
+    bench.handle.adopt(left, pipes, Keep::default());
     bench.sync();
     assert_eq!(bench.text("a.log"), "before between");
     let heard = [bench.tapped.try_recv().unwrap(), bench.tapped.try_recv().unwrap()];
