@@ -36,6 +36,16 @@ impl Plane {
         }
     }
 
+    /// Brings what was moved from a pipe to its log to all other places.
+    pub(super) fn show(&mut self, id: u64, data: &[u8]) {
+        if let Some(tap) = self.pipes.get(&id).and_then(|pipe| pipe.tap.as_ref())
+            && tap.protocol
+        {
+            tap.send(What::Protocol, data.to_vec());
+        }
+        self.spread(id, data);
+    }
+
     /// Tells of a communication that is complete (C-371).
     fn communicate(&mut self, id: u64, text: &mut Captured) {
         let Some(pipe) = self.pipes.get(&id) else { return };
@@ -64,10 +74,16 @@ impl Plane {
 
     /// Brings output to its log, and to whoever else gets what is logged.
     fn put(&mut self, id: u64, data: &[u8]) {
-        let Some(pipe) = self.pipes.get_mut(&id).filter(|_| !data.is_empty()) else { return };
+        let Some(pipe) = self.pipes.get(&id).filter(|_| !data.is_empty()) else { return };
         if let Some(sink) = pipe.sink {
             self.sinks.write(sink, data, Shape::Bytes);
         }
+        self.spread(id, data);
+    }
+
+    /// Brings what is in its log to whoever else gets that.
+    fn spread(&mut self, id: u64, data: &[u8]) {
+        let Some(pipe) = self.pipes.get_mut(&id) else { return };
         let name = &pipe.plan.name.process;
         if let Some(lines) = &mut pipe.lines {
             lines.feed(data, |line, _| self.syslog.send(&[name.as_bytes(), b" ", line].concat()));

@@ -6,7 +6,8 @@
 //!  child --pipe--> Pipe --(capture)--(strip_ansi)--+--> Sink: file, rotated; or stream
 //!                   |  paced by Pace               +--> Syslog, Journal
 //!                   |                              +--> Tap --> the engine
-//!                   +--splice----> Sink        (a plain log in large pieces)
+//!                   +--splice--> Sink on a regular file that gets all as it comes;
+//!                                what the others get is looked at before (Peek)
 //!  LogHandle --Inbox--> Plane --> MainLog --> Sink | Syslog | Journal, a copy on stdout
 //!                         +-----> Follows --> Follower (tail -f)
 //! ```
@@ -36,6 +37,7 @@ mod main_log;
 mod open;
 mod output;
 mod pace;
+mod peek;
 mod pipe;
 mod plan;
 mod plane;
@@ -44,6 +46,7 @@ mod sink;
 mod sinks;
 mod stream;
 mod syslog;
+mod take;
 mod tap;
 #[cfg(test)]
 mod tests;

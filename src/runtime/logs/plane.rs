@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use super::handle::{Command, Inbox};
 use super::main_log::MainLog;
 use super::output::Shape;
+use super::peek::Peek;
 use super::pipe::Pipe;
 use super::plan::{ChannelKey, ChannelPlan};
 use super::sink::Sink;
@@ -53,6 +54,7 @@ pub(super) struct Plane {
     pub(super) journal: Journal,
     stderr: Option<Stream>,
     pub(super) taps: Taps,
+    pub(super) peek: Peek,
     pub(super) scratch: Vec<u8>,
     pub(super) stripped: Vec<u8>,
     /// Pipes that have, or may have, something to read.
@@ -113,6 +115,7 @@ impl Plane {
             syslog: origin.syslog,
             journal: origin.journal,
             stderr: origin.stderr,
+            peek: Peek::new()?,
             scratch: vec![0; SCRATCH],
             stripped: Vec::new(),
             ready: VecDeque::new(),

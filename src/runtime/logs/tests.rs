@@ -24,6 +24,7 @@ mod failure;
 mod following;
 mod handover;
 mod journal;
+mod killed;
 mod rotation;
 mod taps;
 mod targets;
