@@ -22,8 +22,8 @@ impl Plane {
         let Some(tap) = self.pipes.get_mut(&id).and_then(|pipe| pipe.tap.as_mut()) else {
             return self.strip(id, data);
         };
-        if tap.protocol {
-            tap.send(What::Protocol, data.to_vec());
+        if tap.protocol && tap.told() == 0 {
+            tap.tell(data);
         }
         let Some(mut capture) = tap.capture.take() else { return self.strip(id, data) };
         capture.splitter.feed(data, |piece| match piece {
@@ -38,10 +38,11 @@ impl Plane {
 
     /// Brings what was moved from a pipe to its log to all other places.
     pub(super) fn show(&mut self, id: u64, data: &[u8]) {
-        if let Some(tap) = self.pipes.get(&id).and_then(|pipe| pipe.tap.as_ref())
+        if let Some(tap) = self.pipes.get_mut(&id).and_then(|pipe| pipe.tap.as_mut())
             && tap.protocol
+            && tap.told() == 0
         {
-            tap.send(What::Protocol, data.to_vec());
+            tap.tell(data);
         }
         self.spread(id, data);
     }

@@ -82,6 +82,9 @@ pub struct Surroundings {
     pub journal: PathBuf,
     /// stdout is a stream to the journal: its copy of the main log is better sent as entries.
     pub stdout_is_journal: bool,
+    /// Somebody keeps the pipes for the next daemon, should this one be killed: what listeners say
+    /// stays in their pipes until it is [confirmed](LogHandle::confirm).
+    pub careful: bool,
 }
 
 impl Default for Surroundings {
@@ -95,6 +98,7 @@ impl Default for Surroundings {
             syslog: syslog::SOCKET.into(),
             journal: socket_path(),
             stdout_is_journal: is_journal(stdout.as_fd(), stderr.as_fd(), stream.as_deref()),
+            careful: false,
         }
     }
 }
@@ -160,6 +164,7 @@ impl LogPlane {
             syslog: Syslog::new(around.syslog),
             journal,
             tapped: tapped_in,
+            careful: around.careful,
         };
         let in_journal = plan.target == MainTarget::Journal;
         let handle = LogHandle { inbox, level: plan.level, in_journal };

@@ -81,6 +81,7 @@ pub(super) struct Origin {
     pub syslog: Syslog,
     pub journal: Journal,
     pub tapped: mpsc::UnboundedSender<Tapped>,
+    pub careful: bool,
 }
 
 impl Plane {
@@ -99,7 +100,7 @@ impl Plane {
             sinks.set_main(file);
         }
         Ok(Self {
-            taps: Taps::new(origin.tapped, Arc::clone(&origin.inbox)),
+            taps: Taps::new(origin.tapped, Arc::clone(&origin.inbox), origin.careful),
             inbox: origin.inbox,
             epoll,
             pipes: HashMap::new(),
@@ -186,6 +187,7 @@ impl Plane {
             Command::Attach(attach) => self.attach(attach),
             Command::Adopt { left, descriptors } => self.adopt(left, descriptors),
             Command::Ended { key, generation } => self.ended(key, generation),
+            Command::Confirm { key, generation, bytes } => self.confirm(key, generation, bytes),
             Command::Note { key, plan, text } => self.note(key, &plan, text),
             Command::Remove(key) => self.remove(key),
             Command::Reopen => {
