@@ -486,7 +486,7 @@ impl Engine {
 
     fn hear(&mut self, tapped: Tapped) {
         // Dropped when this is where it belongs: there is room for more then.
-        let Tapped { key, generation, pid, what, data, permit: _permit } = tapped;
+        let Tapped { key, generation, pid, what, data, permit: _permit, .. } = tapped;
         let what = match what {
             What::Protocol => Heard::Protocol(data),
             What::Log => Heard::Log(data),

@@ -41,6 +41,7 @@ impl Plane {
             syslog: dir.join("none"),
             journal: dir.join("none"),
             stdout_is_journal: false,
+            careful: false,
         };
         Self { plane: LogPlane::start_in(&plan, around).unwrap().0, dir: dir.to_owned() }
     }

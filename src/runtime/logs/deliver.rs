@@ -22,8 +22,8 @@ impl Plane {
         let Some(tap) = self.pipes.get_mut(&id).and_then(|pipe| pipe.tap.as_mut()) else {
             return self.strip(id, data);
         };
-        if tap.protocol {
-            tap.send(What::Protocol, data.to_vec());
+        if tap.protocol && tap.told() == 0 {
+            tap.tell(data);
         }
         let Some(mut capture) = tap.capture.take() else { return self.strip(id, data) };
         capture.splitter.feed(data, |piece| match piece {
@@ -34,6 +34,17 @@ impl Plane {
         if let Some(tap) = self.pipes.get_mut(&id).and_then(|pipe| pipe.tap.as_mut()) {
             tap.capture = Some(capture);
         }
+    }
+
+    /// Brings what was moved from a pipe to its log to all other places.
+    pub(super) fn show(&mut self, id: u64, data: &[u8]) {
+        if let Some(tap) = self.pipes.get_mut(&id).and_then(|pipe| pipe.tap.as_mut())
+            && tap.protocol
+            && tap.told() == 0
+        {
+            tap.tell(data);
+        }
+        self.spread(id, data);
     }
 
     /// Tells of a communication that is complete (C-371).
@@ -64,10 +75,16 @@ impl Plane {
 
     /// Brings output to its log, and to whoever else gets what is logged.
     fn put(&mut self, id: u64, data: &[u8]) {
-        let Some(pipe) = self.pipes.get_mut(&id).filter(|_| !data.is_empty()) else { return };
+        let Some(pipe) = self.pipes.get(&id).filter(|_| !data.is_empty()) else { return };
         if let Some(sink) = pipe.sink {
             self.sinks.write(sink, data, Shape::Bytes);
         }
+        self.spread(id, data);
+    }
+
+    /// Brings what is in its log to whoever else gets that.
+    fn spread(&mut self, id: u64, data: &[u8]) {
+        let Some(pipe) = self.pipes.get_mut(&id) else { return };
         let name = &pipe.plan.name.process;
         if let Some(lines) = &mut pipe.lines {
             lines.feed(data, |line, _| self.syslog.send(&[name.as_bytes(), b" ", line].concat()));

@@ -38,6 +38,7 @@ pub(super) enum Command {
     Record(SystemTime, Record),
     Attach(Attach),
     Ended { key: ChannelKey, generation: u64 },
+    Confirm { key: ChannelKey, generation: u64, bytes: usize },
     Note { key: ChannelKey, plan: Arc<ChannelPlan>, text: String },
     Remove(ChannelKey),
     Reopen,
@@ -170,6 +171,13 @@ impl LogHandle {
     /// open is read on until its end (C-213, better), for a few such pipes of a channel.
     pub fn ended(&self, key: ChannelKey, generation: u64) {
         self.inbox.push(Command::Ended { key, generation });
+    }
+
+    /// So many bytes of what a listener said are in the state of the engine, which does not need to
+    /// hear them again. For a plane that was started [`careful`](super::Surroundings::careful):
+    /// they leave the pipe, and the next ones are told.
+    pub fn confirm(&self, key: ChannelKey, generation: u64, bytes: usize) {
+        self.inbox.push(Command::Confirm { key, generation, bytes });
     }
 
     /// Puts a line of supervisord's own into a child's log (C-205), with a newline at its end.

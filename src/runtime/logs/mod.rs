@@ -6,7 +6,8 @@
 //!  child --pipe--> Pipe --(capture)--(strip_ansi)--+--> Sink: file, rotated; or stream
 //!                   |  paced by Pace               +--> Syslog, Journal
 //!                   |                              +--> Tap --> the engine
-//!                   +--splice----> Sink        (a plain log in large pieces)
+//!                   +--splice--> Sink on a regular file that gets all as it comes;
+//!                                what the others get is looked at before (Peek)
 //!  LogHandle --Inbox--> Plane --> MainLog --> Sink | Syslog | Journal, a copy on stdout
 //!                         +-----> Follows --> Follower (tail -f)
 //! ```
@@ -36,6 +37,7 @@ mod main_log;
 mod open;
 mod output;
 mod pace;
+mod peek;
 mod pipe;
 mod plan;
 mod plane;
@@ -44,6 +46,7 @@ mod sink;
 mod sinks;
 mod stream;
 mod syslog;
+mod take;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -79,6 +82,9 @@ pub struct Surroundings {
     pub journal: PathBuf,
     /// stdout is a stream to the journal: its copy of the main log is better sent as entries.
     pub stdout_is_journal: bool,
+    /// Somebody keeps the pipes for the next daemon, should this one be killed: what listeners say
+    /// stays in their pipes until it is [confirmed](LogHandle::confirm).
+    pub careful: bool,
 }
 
 impl Default for Surroundings {
@@ -92,6 +98,7 @@ impl Default for Surroundings {
             syslog: syslog::SOCKET.into(),
             journal: socket_path(),
             stdout_is_journal: is_journal(stdout.as_fd(), stderr.as_fd(), stream.as_deref()),
+            careful: false,
         }
     }
 }
@@ -157,6 +164,7 @@ impl LogPlane {
             syslog: Syslog::new(around.syslog),
             journal,
             tapped: tapped_in,
+            careful: around.careful,
         };
         let in_journal = plan.target == MainTarget::Journal;
         let handle = LogHandle { inbox, level: plan.level, in_journal };

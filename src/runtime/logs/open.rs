@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use nix::sys::statfs::fstatfs;
 
 /// Opens a log to write at its end, and creates it if it is not there: with mode 0600 and without
 /// following a symbolic link when `private`, else as the umask says (C-379).
@@ -60,6 +61,37 @@ pub(super) fn is_device_name(path: &Path) -> bool {
         path = path.parent().map_or_else(PathBuf::new, Path::to_path_buf).join(target);
     }
     false
+}
+
+/// File systems whose other side is a program or another machine: FUSE, NFS, SMB, CIFS, 9P, Ceph,
+/// AFS, Coda, OrangeFS, Lustre, GPFS and what virtual machines share.
+const DISTANT: [u32; 16] = [
+    0x6573_5546,
+    0x6969,
+    0x517B,
+    0xFF53_4D42,
+    0xFE53_4D42,
+    0x0102_1997,
+    0x00C3_6400,
+    0x5346_414F,
+    0x6B41_4653,
+    0x7375_7245,
+    0x2003_0528,
+    0x0BD0_0BD0,
+    0x4750_4653,
+    0xAAD7_AAEA,
+    0x786F_4256,
+    0xBACB_ACBC,
+];
+
+/// Whether writes to the file may wait for another program or machine. Who waits there for a splice
+/// holds the pipe as well, and whoever writes into that cannot be killed.
+pub(super) fn may_hang(file: &File) -> bool {
+    fstatfs(file).is_ok_and(|meta| {
+        // How wide it is differs from machine to machine.
+        let kind = meta.filesystem_type().0.to_le_bytes();
+        DISTANT.iter().any(|distant| kind.starts_with(&distant.to_le_bytes()))
+    })
 }
 
 fn names_descriptor(path: &Path) -> bool {

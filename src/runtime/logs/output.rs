@@ -1,6 +1,7 @@
 //! Writes to one file and rotates it, or to a stream that is not rotated. Whatever goes wrong is
 //! an error; what becomes of the bytes then is for [`Sink`](super::sink::Sink) to decide.
 
+use std::cmp::Ordering;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::mem;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 
-use super::open::{is_device_name, open_log};
+use super::open::{is_device_name, may_hang, open_log};
 use super::stream::Stream;
 use crate::core::rotate::{Cut, Rotation};
 use crate::model::message::Kind;
@@ -20,6 +21,9 @@ use crate::model::record::{Level, Record};
 
 /// How often what fails is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+/// For how long a file is only appended to after somebody else was seen to do so.
+const SHARED: Duration = Duration::from_secs(60);
 
 /// Which file it is, whatever its names are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +69,6 @@ pub(super) struct Output {
     id: Option<FileId>,
     /// Rotating fails; when to try again.
     rotation_fails: Option<Instant>,
-    /// The file system does not do it.
-    no_splice: bool,
     news: News,
 }
 
@@ -83,9 +85,24 @@ struct Regular {
     file: File,
     size: u64,
     append: bool,
+    /// Splicing does nothing here that reading and writing would not do better.
+    no_splice: bool,
+    /// Until when others have to be reckoned with who append to it too.
+    shared: Option<Instant>,
 }
 
 impl Regular {
+    fn new(file: File, size: u64) -> io::Result<Self> {
+        let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+        let append = flags.contains(OFlag::O_APPEND);
+        let no_splice = may_hang(&file);
+        Ok(Self { file, size, append, no_splice, shared: None })
+    }
+
+    fn takes_pipes(&self) -> bool {
+        !self.no_splice && self.shared.is_none_or(|until| until <= Instant::now())
+    }
+
     /// Splicing refuses O_APPEND; everything else is safer with it, should others write too.
     fn set_append(&mut self, append: bool) -> io::Result<()> {
         if self.append != append {
@@ -108,7 +125,6 @@ impl Output {
             target: Target::Closed,
             id: None,
             rotation_fails: None,
-            no_splice: false,
             news: News::default(),
         }
     }
@@ -155,11 +171,8 @@ impl Output {
     pub(super) fn adopt(&mut self, file: File) -> io::Result<()> {
         let meta = file.metadata()?;
         self.id = Some(FileId::of(&meta));
-        self.no_splice = false;
         self.target = if meta.is_file() && !is_device_name(&self.path) {
-            let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
-            let append = flags.contains(OFlag::O_APPEND);
-            Target::Regular(Regular { file, size: meta.len(), append })
+            Target::Regular(Regular::new(file, meta.len())?)
         } else {
             Target::Stream(Stream::new(file))
         };
@@ -227,9 +240,19 @@ impl Output {
         }
     }
 
-    /// Moves up to `most` bytes from a pipe to the file without a copy through this process.
-    /// Tells how many (0 is the end of the pipe) and whether that emptied it. Nothing is taken
-    /// from the pipe when it fails.
+    /// Whether [`splice`](Self::splice) may work, as far as is known without opening the file.
+    pub(super) fn takes_pipes(&self) -> bool {
+        match &self.target {
+            Target::Closed => true,
+            Target::Regular(regular) => regular.takes_pipes(),
+            Target::Stream(_) => false,
+        }
+    }
+
+    /// Moves up to `most` bytes from a pipe to the file, and no more than fit there before it is
+    /// rotated. Each leaves the pipe by getting into the file, even if this process is killed
+    /// meanwhile. Tells how many (0 is the end of the pipe) and whether that emptied it. Nothing is
+    /// taken from the pipe when it fails.
     ///
     /// # Errors
     /// `WouldBlock` when the pipe is empty; [`ErrorKind::Unsupported`] when it cannot be done
@@ -239,18 +262,20 @@ impl Output {
         pipe: BorrowedFd<'_>,
         most: usize,
     ) -> io::Result<(usize, bool)> {
-        if self.no_splice {
-            return Err(ErrorKind::Unsupported.into());
-        }
         let outcome = self.try_splice(pipe, most);
-        if outcome.as_ref().is_err_and(|e| e.raw_os_error() == Some(Errno::EINVAL as i32)) {
-            self.no_splice = true;
+        if let Target::Regular(regular) = &mut self.target
+            && outcome.as_ref().is_err_and(|e| e.raw_os_error() == Some(Errno::EINVAL as i32))
+        {
+            regular.no_splice = true;
             return Err(ErrorKind::Unsupported.into());
         }
         outcome
     }
 
     fn try_splice(&mut self, pipe: BorrowedFd<'_>, most: usize) -> io::Result<(usize, bool)> {
+        if matches!(self.target, Target::Closed) {
+            self.open()?;
+        }
         self.refresh()?;
         if self.rotation.is_due(self.size()) {
             self.rotate()?;
@@ -260,8 +285,9 @@ impl Output {
         } else {
             usize::try_from(self.rotation.room(self.size())).unwrap_or(most)
         };
-        let Target::Regular(regular) = &mut self.target else {
-            return Err(ErrorKind::Unsupported.into());
+        let regular = match &mut self.target {
+            Target::Regular(regular) if regular.takes_pipes() => regular,
+            _ => return Err(ErrorKind::Unsupported.into()),
         };
         regular.set_append(false)?;
         let mut offset = i64::try_from(regular.size).map_err(io::Error::other)?;
@@ -295,8 +321,11 @@ impl Output {
         if meta.nlink() == 0 {
             return self.open();
         }
-        if meta.len() < regular.size {
-            self.news.truncations += 1;
+        match meta.len().cmp(&regular.size) {
+            Ordering::Less => self.news.truncations += 1,
+            // What is spliced goes where the end was a moment ago, be it the end still or not.
+            Ordering::Greater => regular.shared = Some(Instant::now() + SHARED),
+            Ordering::Equal => {}
         }
         regular.size = meta.len();
         Ok(())

@@ -61,11 +61,6 @@ impl Pace {
         self.last * 2 > self.capacity
     }
 
-    /// How much the last look found.
-    pub(super) fn last(&self) -> usize {
-        self.last
-    }
-
     /// After `got` bytes were taken; `emptied` is false when there may be more.
     pub(super) fn after(&mut self, got: usize, emptied: bool, now: Instant) -> Next {
         let elapsed = self.served.map(|before| now.duration_since(before));

@@ -1,21 +1,19 @@
-//! The children's pipes: taking over, draining, letting go.
+//! The children's pipes: taking over, letting go.
 
-use std::cmp::Reverse;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
-use nix::unistd::read;
 
 use super::handle::Attach;
 use super::handover::PipeLeft;
-use super::journal::{PIECE, ToJournal};
+use super::journal::ToJournal;
 use super::lines::Lines;
 use super::pace::{Next, Pace};
+use super::peek;
 use super::plan::{ChannelKey, ChannelPlan};
 use super::plane::Plane;
 use super::sinks::SinkId;
@@ -29,12 +27,6 @@ use crate::runtime::keep::Kept;
 /// Pipes of a channel that outlive their child, held open by its descendants.
 const LINGERING: usize = 4;
 
-/// What is moved between two pipes' turns without passing through this process.
-const SPLICE_MOST: usize = 1 << 20;
-
-/// Below this a copy is as cheap.
-const SPLICE_LEAST: usize = 16 * 1024;
-
 /// A pipe that fills up is made larger, if that is allowed: a few very much, others less, since
 /// many large ones no longer fit the processor's caches.
 const LARGE: i32 = 1 << 20;
@@ -47,7 +39,7 @@ const ENLARGED: usize = 64;
 
 /// What is drained at one go when a child has ended: more than the largest pipe holds, so that a
 /// descendant that never stops writing cannot keep the plane here.
-const DRAIN_MOST: usize = 4 << 20;
+pub(super) const DRAIN_MOST: usize = 4 << 20;
 
 const DEFAULT_CAPACITY: usize = 64 * 1024;
 
@@ -78,16 +70,28 @@ impl Pipe {
     pub(super) fn sink(&self) -> Option<SinkId> {
         self.sink
     }
-}
 
-/// What a look into a pipe found.
-enum Taken {
-    /// This many bytes; `emptied` is false when there may be more.
-    Bytes { count: usize, emptied: bool },
-    /// Its end.
-    End,
-    /// The sink or the tap takes nothing at the moment.
-    Refused,
+    /// Bytes that it holds.
+    pub(super) fn capacity(&self) -> usize {
+        self.pace.capacity()
+    }
+
+    /// When to look again, after `count` bytes were taken; `enlarged` counts the pipes that were
+    /// made larger.
+    pub(super) fn pace_after(
+        &mut self,
+        count: usize,
+        emptied: bool,
+        now: Instant,
+        enlarged: &mut usize,
+    ) -> Next {
+        let next = self.pace.after(count, emptied, now);
+        if self.pace.is_cramped() && !self.enlarged && *enlarged < ENLARGED {
+            enlarge(self, if *enlarged < LARGE_PIPES { LARGE } else { MEDIUM });
+            *enlarged += 1;
+        }
+        next
+    }
 }
 
 impl Plane {
@@ -145,10 +149,7 @@ impl Plane {
             }
             return None;
         }
-        let capacity = fcntl(&fd, FcntlArg::F_GETPIPE_SZ)
-            .ok()
-            .and_then(|size| usize::try_from(size).ok())
-            .unwrap_or(DEFAULT_CAPACITY);
+        let capacity = peek::capacity(&fd).unwrap_or(DEFAULT_CAPACITY);
         let pace = if plan.tap.protocol { Pace::prompt(capacity) } else { Pace::new(capacity) };
         let pipe = Pipe {
             key,
@@ -181,6 +182,8 @@ impl Plane {
             if let Some(pipe) = self.pipes.get_mut(&id) {
                 pipe.ended = true;
                 pipe.left = Some(DRAIN_MOST);
+                // It may have changed that itself; all that is there has to be seen.
+                pipe.pace.resized(peek::capacity(&pipe.fd).unwrap_or(DEFAULT_CAPACITY));
             }
             self.drain(id);
         }
@@ -219,114 +222,15 @@ impl Plane {
         }
     }
 
-    /// One turn of a pipe: one piece of output, and when to look again.
-    pub(super) fn turn(&mut self, id: u64) {
-        let taken = self.take(id);
-        let Some(pipe) = self.pipes.get_mut(&id) else { return };
-        match taken {
-            Taken::End => self.close(id),
-            Taken::Refused => self.paused.push(id),
-            Taken::Bytes { count, emptied } => {
-                let now = Instant::now();
-                let next = pipe.pace.after(count, emptied, now);
-                if pipe.pace.is_cramped() && !pipe.enlarged && self.enlarged < ENLARGED {
-                    enlarge(pipe, if self.enlarged < LARGE_PIPES { LARGE } else { MEDIUM });
-                    self.enlarged += 1;
-                }
-                match next {
-                    Next::Again => self.ready.push_back(id),
-                    Next::Gather(wait) => self.gathering.push(Reverse((now + wait, id))),
-                    // The pipe is registered as long as it is here.
-                    Next::Arm => drop(self.epoll.modify(&pipe.fd, &mut awaited(id))),
-                }
-            }
+    /// Has the pipe looked at when there is something in it.
+    pub(super) fn await_output(&self, id: u64) {
+        if let Some(pipe) = self.pipes.get(&id) {
+            // It is registered as long as it is here.
+            let _ = self.epoll.modify(&pipe.fd, &mut awaited(id));
         }
     }
 
-    /// Moves what a pipe holds that is about to be closed.
-    fn drain_all(&mut self, id: u64) {
-        if let Some(tap) = self.pipes.get_mut(&id).and_then(|pipe| pipe.tap.as_mut()) {
-            tap.overdraw();
-        }
-        self.drain(id);
-    }
-
-    fn drain(&mut self, id: u64) {
-        let mut drained = 0;
-        while drained < DRAIN_MOST {
-            match self.take(id) {
-                Taken::Bytes { count: 0, .. } | Taken::Refused => return,
-                Taken::Bytes { count, .. } => drained += count,
-                Taken::End => return self.close(id),
-            }
-        }
-    }
-
-    /// Takes a piece of output, and sees when it was the last of a child that is gone.
-    fn take(&mut self, id: u64) -> Taken {
-        let taken = self.take_piece(id);
-        if let Taken::Bytes { count, emptied } = taken
-            && let Some(pipe) = self.pipes.get_mut(&id)
-            && let Some(left) = pipe.left
-        {
-            // What more there is comes from descendants.
-            pipe.left = (!emptied && count < left).then(|| left - count);
-            if pipe.left.is_none() {
-                if let Some(journal) = &mut pipe.journal {
-                    journal.ended();
-                }
-                self.finish_output(id);
-            }
-        }
-        taken
-    }
-
-    fn take_piece(&mut self, id: u64) -> Taken {
-        let Some(pipe) = self.pipes.get_mut(&id) else { return Taken::Refused };
-        if let Some(sink) = pipe.sink {
-            if self.sinks.is_congested(sink) {
-                return Taken::Refused;
-            }
-            let echoed = self.main.logs(Level::Debug);
-            if pipe.plan.is_plain() && !echoed && pipe.pace.last() >= SPLICE_LEAST {
-                let fd = pipe.fd.as_fd();
-                match self.sinks.apply(sink, |sink| sink.splice(fd, SPLICE_MOST)) {
-                    Some(Ok((0, _))) => return Taken::End,
-                    Some(Ok((count, emptied))) => return Taken::Bytes { count, emptied },
-                    Some(Err(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                        return Taken::Bytes { count: 0, emptied: true };
-                    }
-                    // Read it, then; what cannot be written is held back.
-                    _ => {}
-                }
-            }
-        }
-        let most = if pipe.journal.is_some() { PIECE } else { self.scratch.len() };
-        if pipe.journal.is_some() && self.journal.is_congested() {
-            return Taken::Refused;
-        }
-        if pipe.tap.as_ref().is_some_and(|tap| !tap.has_room()) {
-            return Taken::Refused;
-        }
-        let count = loop {
-            match read(&pipe.fd, &mut self.scratch[..most]) {
-                Ok(count) => break count,
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Taken::Bytes { count: 0, emptied: true },
-                Err(_) => return Taken::End,
-            }
-        };
-        if count == 0 {
-            return Taken::End;
-        }
-        let emptied = count < most;
-        let scratch = std::mem::take(&mut self.scratch);
-        self.deliver(id, &scratch[..count]);
-        self.scratch = scratch;
-        Taken::Bytes { count, emptied }
-    }
-
-    fn close(&mut self, id: u64) {
+    pub(super) fn close(&mut self, id: u64) {
         self.finish_output(id);
         let Some(pipe) = self.pipes.remove(&id) else { return };
         self.enlarged -= usize::from(pipe.enlarged);

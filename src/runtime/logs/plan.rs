@@ -58,11 +58,6 @@ impl ChannelPlan {
         self.file.as_deref().map(|path| open_log(path, self.auto)).transpose()
     }
 
-    /// Whether the bytes reach the file exactly as they were written, and nothing else.
-    pub(super) fn is_plain(&self) -> bool {
-        self.file.is_some() && !self.syslog && !self.strip_ansi && !self.tap.is_on()
-    }
-
     pub(super) fn rotation(&self) -> Rotation {
         Rotation::new(self.maxbytes, self.backups)
     }

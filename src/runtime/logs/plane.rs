@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use super::handle::{Command, Inbox};
 use super::main_log::MainLog;
 use super::output::Shape;
+use super::peek::Peek;
 use super::pipe::Pipe;
 use super::plan::{ChannelKey, ChannelPlan};
 use super::sink::Sink;
@@ -53,6 +54,7 @@ pub(super) struct Plane {
     pub(super) journal: Journal,
     stderr: Option<Stream>,
     pub(super) taps: Taps,
+    pub(super) peek: Peek,
     pub(super) scratch: Vec<u8>,
     pub(super) stripped: Vec<u8>,
     /// Pipes that have, or may have, something to read.
@@ -79,6 +81,7 @@ pub(super) struct Origin {
     pub syslog: Syslog,
     pub journal: Journal,
     pub tapped: mpsc::UnboundedSender<Tapped>,
+    pub careful: bool,
 }
 
 impl Plane {
@@ -97,7 +100,7 @@ impl Plane {
             sinks.set_main(file);
         }
         Ok(Self {
-            taps: Taps::new(origin.tapped, Arc::clone(&origin.inbox)),
+            taps: Taps::new(origin.tapped, Arc::clone(&origin.inbox), origin.careful),
             inbox: origin.inbox,
             epoll,
             pipes: HashMap::new(),
@@ -113,6 +116,7 @@ impl Plane {
             syslog: origin.syslog,
             journal: origin.journal,
             stderr: origin.stderr,
+            peek: Peek::new()?,
             scratch: vec![0; SCRATCH],
             stripped: Vec::new(),
             ready: VecDeque::new(),
@@ -183,6 +187,7 @@ impl Plane {
             Command::Attach(attach) => self.attach(attach),
             Command::Adopt { left, descriptors, keep } => self.adopt(left, descriptors, &keep),
             Command::Ended { key, generation } => self.ended(key, generation),
+            Command::Confirm { key, generation, bytes } => self.confirm(key, generation, bytes),
             Command::Note { key, plan, text } => self.note(key, &plan, text),
             Command::Remove(key) => self.remove(key),
             Command::Reopen => {

@@ -192,6 +192,11 @@ impl Sink {
         }
     }
 
+    /// Whether output can be moved here from a pipe, as far as is known.
+    pub(super) fn takes_pipes(&self) -> bool {
+        !self.is_holding() && self.output.takes_pipes()
+    }
+
     /// Moves up to `most` bytes from a pipe to the file, as [`Output::splice`] does; the file's
     /// trouble is noted.
     pub(super) fn splice(
@@ -199,8 +204,7 @@ impl Sink {
         pipe: BorrowedFd<'_>,
         most: usize,
     ) -> io::Result<(usize, bool)> {
-        // The file is written at its end as it was a moment ago: that is for one writer.
-        if self.is_holding() || self.users > 1 {
+        if !self.takes_pipes() {
             return Err(ErrorKind::Unsupported.into());
         }
         let outcome = self.output.splice(pipe, most);

@@ -124,6 +124,11 @@ impl Sinks {
         Some(result)
     }
 
+    /// Whether output can be moved there from a pipe, as far as is known.
+    pub(super) fn takes_pipes(&self, id: SinkId) -> bool {
+        self.all.get(&id).is_some_and(Sink::takes_pipes)
+    }
+
     pub(super) fn is_congested(&self, id: SinkId) -> bool {
         self.congested.contains(&id)
     }

@@ -70,6 +70,9 @@ pub struct Tapped {
     pub pid: i32,
     /// What it is.
     pub what: What,
+    /// How many bytes the spawn said before these, if they are [`What::Protocol`]: after a change
+    /// of daemons the same ones may come again.
+    pub ordinal: u64,
     /// The bytes.
     pub data: Vec<u8>,
     /// To be dropped when the bytes are: more may come then.
@@ -145,12 +148,18 @@ pub(super) struct Taps {
     tapped: mpsc::UnboundedSender<Tapped>,
     all: Arc<Account>,
     relief: Arc<Relief>,
+    /// The words of listeners stay in their pipes until the engine has confirmed them.
+    careful: bool,
 }
 
 impl Taps {
-    pub(super) fn new(tapped: mpsc::UnboundedSender<Tapped>, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(
+        tapped: mpsc::UnboundedSender<Tapped>,
+        inbox: Arc<Inbox>,
+        careful: bool,
+    ) -> Self {
         let relief = Arc::new(Relief { given: false.into(), inbox });
-        Self { tapped, all: Account::new(OF_ALL, Arc::clone(&relief)), relief }
+        Self { tapped, all: Account::new(OF_ALL, Arc::clone(&relief)), relief, careful }
     }
 
     /// The tap of one channel of one child; none when it has none.
@@ -166,6 +175,7 @@ impl Taps {
             protocol,
             log,
             capture: capture.map(|most| Capture::new(most, plan.strip_ansi)),
+            words: Words { careful: protocol && self.careful, ..Words::default() },
             overdrawn: false,
             handed_over: false,
             key,
@@ -190,6 +200,7 @@ pub(super) struct Tap {
     pub log: bool,
     /// Taken while it is used.
     pub capture: Option<Capture>,
+    words: Words,
     /// There is no time to wait for room.
     overdrawn: bool,
     /// Another daemon goes on with it: it does not end.
@@ -211,6 +222,47 @@ impl Tap {
             || (self.of_channel.has_room() && self.all.as_ref().is_none_or(|all| all.has_room()))
     }
 
+    /// Whether words are told while they are in the pipe, and stay there until they are confirmed.
+    pub(super) fn is_careful(&self) -> bool {
+        self.words.careful
+    }
+
+    /// How many bytes at the beginning of the pipe were told and are in no log.
+    pub(super) fn told(&self) -> usize {
+        self.words.told
+    }
+
+    /// How many bytes at the beginning of the pipe go to the log now. When nobody is left to
+    /// confirm them, all that were told.
+    pub(super) fn confirmed(&mut self) -> usize {
+        if self.overdrawn || self.tapped.is_closed() {
+            self.words.confirmed = self.words.told;
+        }
+        self.words.confirmed
+    }
+
+    /// The engine has taken so many more of them into its state.
+    pub(super) fn confirm(&mut self, bytes: usize) {
+        let Words { told, confirmed, .. } = &mut self.words;
+        *confirmed = confirmed.saturating_add(bytes).min(*told);
+    }
+
+    /// So many of those that are confirmed have left the pipe.
+    pub(super) fn logged(&mut self, bytes: usize) {
+        let Words { told, confirmed, .. } = &mut self.words;
+        *told = told.saturating_sub(bytes);
+        *confirmed = confirmed.saturating_sub(bytes);
+    }
+
+    /// Tells what a listener says.
+    pub(super) fn tell(&mut self, words: &[u8]) {
+        self.send(What::Protocol, words.to_vec());
+        self.words.said += words.len() as u64;
+        if self.words.careful {
+            self.words.told += words.len();
+        }
+    }
+
     /// The pipe is about to be closed: what it holds is read without regard to the room.
     pub(super) fn overdraw(&mut self) {
         self.overdrawn = true;
@@ -219,12 +271,18 @@ impl Tap {
     /// Takes it to another daemon.
     pub(super) fn hand_over(mut self) -> TapLeft {
         self.handed_over = true;
-        TapLeft { capture: self.capture.take() }
+        let Words { said, told, confirmed, .. } = self.words;
+        // What the engine has not confirmed is told again.
+        let said = said.saturating_sub((told - confirmed) as u64);
+        TapLeft { capture: self.capture.take(), said, confirmed }
     }
 
     /// Goes on where another daemon stopped.
     pub(super) fn resume(&mut self, left: TapLeft) {
-        self.capture = left.capture;
+        let TapLeft { capture, said, confirmed } = left;
+        self.capture = capture;
+        let careful = self.words.careful;
+        self.words = Words { careful, said, told: confirmed, confirmed };
     }
 
     pub(super) fn send(&self, what: What, data: Vec<u8>) {
@@ -235,15 +293,31 @@ impl Tap {
         }
         let (key, generation, pid) = (self.key, self.generation, self.pid);
         let permit = Permit { bytes, accounts };
+        let ordinal = if what == What::Protocol { self.words.said } else { 0 };
         // Nobody hears it: it is dropped.
-        let _ = self.tapped.send(Tapped { key, generation, pid, what, data, permit });
+        let _ = self.tapped.send(Tapped { key, generation, pid, what, ordinal, data, permit });
     }
+}
+
+/// What a listener says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Words {
+    careful: bool,
+    /// Bytes that were told.
+    said: u64,
+    /// Those among them that are in the pipe still, and so many of these that need not be.
+    told: usize,
+    confirmed: usize,
 }
 
 /// Where a tap stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TapLeft {
     capture: Option<Capture>,
+    #[serde(default)]
+    said: u64,
+    #[serde(default)]
+    confirmed: usize,
 }
 
 /// The communications of one channel of one child.

@@ -20,10 +20,12 @@ use crate::model::name::ProcessName;
 use crate::model::record::{Level, Record};
 use crate::model::snapshot::Channel;
 
+mod careful;
 mod failure;
 mod following;
 mod handover;
 mod journal;
+mod killed;
 mod rotation;
 mod taps;
 mod targets;
@@ -70,6 +72,7 @@ impl Bench {
             syslog: dir.path().join("no-syslog"),
             journal: dir.path().join("no-journal"),
             stdout_is_journal: false,
+            careful: false,
         };
         around(&mut surroundings);
         let (plane, tapped) = LogPlane::start_in(&plan, surroundings).unwrap();
