@@ -6,6 +6,7 @@ pub mod action;
 pub mod ansi;
 pub mod auto;
 pub mod capture;
+mod check;
 mod events;
 pub mod key;
 pub mod listener;

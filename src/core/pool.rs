@@ -5,13 +5,14 @@
 
 pub mod queue;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{Action, Run};
+use super::action::{Action, Generation, Run};
+use super::check;
 use super::key::ProcKey;
 use super::listener::{Heard, Listener};
 use super::turn::Turn;
@@ -309,6 +310,41 @@ impl Pool {
     pub fn snapshot(&self) -> PoolSnapshot {
         let sent = self.sessions.iter().filter(|session| session.event.is_some()).count();
         PoolSnapshot { queued: self.queue.len() as u64, sent: sent as u64, dropped: self.dropped }
+    }
+
+    /// Whether it fits to its group, with spawns up to this generation and serials below this.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(
+        &self,
+        name: &str,
+        members: &[ProcKey],
+        generation: Generation,
+        serials: u64,
+    ) -> Result<(), String> {
+        if *self.name != *name {
+            return Err(format!("it is {} too", self.name));
+        }
+        if self.next_serial >= check::MOST || self.dropped >= check::MOST {
+            return Err("a counter is at its end".to_owned());
+        }
+        self.queue.check(self.next_serial, serials)?;
+        let mut runs = BTreeSet::new();
+        for session in &self.sessions {
+            let (run, wrong) = (session.run, |what| Err(format!("{}: {what}", session.name)));
+            if !members.contains(&run.key) || run.generation > generation || !runs.insert(run) {
+                return wrong("it is no listener of the pool");
+            }
+            if session.event.is_some() != (session.listener.state() == ListenerState::Busy) {
+                return wrong("it has an event and owes no answer, or owes one and has none");
+            }
+            if let Some(event) = &session.event {
+                event.check(self.next_serial, serials)?;
+            }
+            session.listener.check().or_else(wrong)?;
+        }
+        Ok(())
     }
 
     fn session(&mut self, run: Run) -> Option<&mut Session> {

@@ -62,7 +62,7 @@ pub struct Supervisor {
     pub(super) processes: BTreeMap<ProcKey, Process>,
     #[serde(with = "pairs")]
     pub(super) by_name: BTreeMap<ProcessName, ProcKey>,
-    by_pid: HashMap<i32, ProcKey>,
+    pub(super) by_pid: HashMap<i32, ProcKey>,
     pub(super) deadlines: BTreeSet<(Mono, ProcKey)>,
     pub(super) waiters: Waiters,
     pub(super) shutdown: Option<Shutdown>,
@@ -75,9 +75,9 @@ pub struct Supervisor {
     pub(super) ticks: Ticks,
     /// When the events want to be looked after.
     pub(super) events_at: Option<Mono>,
-    generation: Generation,
-    next_key: u32,
-    next_order: u64,
+    pub(super) generation: Generation,
+    pub(super) next_key: u32,
+    pub(super) next_order: u64,
     /// What readers see; made anew after a handover.
     #[serde(skip)]
     pub(super) view: View,
@@ -449,20 +449,6 @@ impl Supervisor {
     /// When the events want to be looked after.
     pub(super) fn events_deadline(&self) -> Option<Mono> {
         self.events_at
-    }
-
-    /// Panics unless what is kept for quick access agrees with the processes themselves.
-    pub(super) fn check_indexes(&self) {
-        let all = || self.processes.values();
-        let deadlines = all().filter_map(|p| p.deadline().map(|at| (at, p.key()))).collect();
-        assert_eq!(self.deadlines, deadlines, "the deadlines");
-        let pids = all().filter(|p| p.pid() != 0).map(|p| (p.pid(), p.key())).collect();
-        assert_eq!(self.by_pid, pids, "the pids");
-        let names = all().map(|p| (p.spec().name.clone(), p.key())).collect();
-        assert_eq!(self.by_name, names, "the names");
-        let members = self.groups.values().flat_map(|group| group.members.iter().copied());
-        let members: BTreeSet<ProcKey> = members.collect();
-        assert_eq!(members, self.processes.keys().copied().collect(), "the groups");
     }
 }
 
