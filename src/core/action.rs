@@ -32,6 +32,16 @@ pub struct Run {
 pub enum Heard {
     /// Bytes of an event listener.
     Protocol(Vec<u8>),
+    /// The same where they are told before they leave the pipe, so that no daemon that is killed
+    /// takes them with it. They may be told again.
+    Words {
+        /// How many bytes it said before these.
+        ordinal: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// All words that were told have left the pipe.
+    Taken,
     /// What is logged.
     Log(Vec<u8>),
     /// What stood between the tokens.

@@ -70,6 +70,12 @@ impl Supervisor {
             Heard::Protocol(data) => {
                 return self.with_pool(run, turn, |pool, run, turn| pool.hear(run, &data, turn));
             }
+            Heard::Words { ordinal, data } => {
+                return self.with_pool(run, turn, |pool, run, turn| {
+                    pool.hear_words(run, ordinal, &data, turn);
+                });
+            }
+            Heard::Taken => return self.with_pool(run, turn, |pool, run, _| pool.taken(run)),
             Heard::End => {
                 self.outlet.closed(run);
                 if channel == Channel::Stdout {
@@ -111,6 +117,19 @@ impl Supervisor {
         }
         for pool in self.pools.values_mut() {
             pool.taken_back(turn);
+        }
+    }
+
+    /// The runs of listeners that words may be found of, in the pipes that an earlier daemon left.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Run> {
+        self.pools.values().flat_map(Pool::runs).collect()
+    }
+
+    /// What is in the pipe of a listener whose daemon was killed. Before anything else is heard.
+    pub fn found_words(&mut self, run: Run, in_pipe: &[u8]) {
+        for pool in self.pools.values_mut() {
+            pool.found_words(run, in_pipe);
         }
     }
 

@@ -80,6 +80,25 @@ impl Listener {
         }
     }
 
+    /// Whether what was begun is shorter than what it is the beginning of.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let longest = match self.state {
+            Acknowledged => READY.len() - 1,
+            Busy if self.answer.is_none() => LINE_MAX - 1,
+            Busy | Ready | Unknown => 0,
+        };
+        let fits = match &self.answer {
+            None => true,
+            Some(Answer { left, head }) => {
+                self.state == Busy && (1..=RESULT_MAX).contains(left) && head.len() <= OK.len() + 1
+            }
+        };
+        if fits && self.begun.len() <= longest { Ok(()) } else { Err("its words do not fit") }
+    }
+
     /// It broke the protocol, or left it. Nothing it says counts any more.
     pub fn give_up(&mut self) {
         self.state = Unknown;

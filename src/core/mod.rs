@@ -7,6 +7,7 @@ pub mod ansi;
 pub mod auto;
 pub mod capture;
 pub mod changes;
+mod check;
 mod events;
 pub mod key;
 pub mod listener;

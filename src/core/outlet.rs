@@ -91,6 +91,24 @@ impl Outlet {
         self.waiting.is_empty()
     }
 
+    /// Whether its counts are right, with serials below this.
+    ///
+    /// # Errors
+    /// One that is not.
+    pub fn check(&self, serials: u64) -> Result<(), String> {
+        let weights = self.waiting.iter().map(|waiting| waiting.event.event.weight());
+        if weights.sum::<usize>() != self.bytes {
+            return Err("the bytes are counted wrong".to_owned());
+        }
+        if let Some(waiting) = self.waiting.iter().find(|w| w.event.serial >= serials) {
+            return Err(format!("event {} is still to come", waiting.event.serial));
+        }
+        match self.open.iter().find(|(_, channels)| !(1..=2).contains(*channels)) {
+            Some((run, channels)) => Err(format!("process {} has {channels} channels", run.key)),
+            None => Ok(()),
+        }
+    }
+
     /// When the first event waits no longer.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {

@@ -5,13 +5,14 @@
 
 pub mod queue;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{Action, Run};
+use super::action::{Action, Generation, Run};
+use super::check;
 use super::key::ProcKey;
 use super::listener::{Heard, Listener};
 use super::turn::Turn;
@@ -79,6 +80,11 @@ struct Session {
     event: Option<Queued>,
     /// It is not known yet whether all of the event was written to it.
     doubtful: bool,
+    /// How many bytes of its words were heard, where they are numbered.
+    heard: u64,
+    /// Words that were heard and may be in its pipe still. It gets no event until they are not: what
+    /// is in the pipe of a daemon that was killed can be told from an answer then.
+    unconfirmed: Vec<u8>,
     /// Its stdin is closed.
     deaf: bool,
     /// Its process ended.
@@ -170,6 +176,8 @@ impl Pool {
             listener: Listener::default(),
             event: None,
             doubtful: false,
+            heard: 0,
+            unconfirmed: Vec::new(),
             deaf: false,
             exited: false,
             silent: false,
@@ -194,11 +202,43 @@ impl Pool {
     pub fn silent(&mut self, run: Run, turn: &mut Turn) {
         let Some(session) = self.session(run) else { return };
         session.silent = true;
+        session.unconfirmed = Vec::new();
         if session.exited {
             self.judge(run, turn);
         } else {
             session.judged_at = Some(turn.now.mono + PATIENCE);
         }
+    }
+
+    /// A listener said something that is in its pipe still. What was heard before is passed over.
+    pub fn hear_words(&mut self, run: Run, ordinal: u64, data: &[u8], turn: &mut Turn) {
+        let Some(session) = self.session(run) else { return };
+        let known = usize::try_from(session.heard.saturating_sub(ordinal)).unwrap_or(usize::MAX);
+        session.heard = session.heard.max(ordinal.saturating_add(data.len() as u64));
+        session.unconfirmed = data.to_vec();
+        self.hear(run, data.get(known..).unwrap_or_default(), turn);
+    }
+
+    /// What was heard of a listener has left its pipe.
+    pub fn taken(&mut self, run: Run) {
+        if let Some(session) = self.session(run) {
+            session.unconfirmed = Vec::new();
+        }
+    }
+
+    /// The runs of its listeners.
+    pub fn runs(&self) -> impl Iterator<Item = Run> {
+        self.sessions.iter().map(|session| session.run)
+    }
+
+    /// What is in the pipe of a listener whose daemon was killed: some of the last words that were
+    /// heard may be, and are passed over when they are told again. They are counted anew then.
+    pub fn found_words(&mut self, run: Run, in_pipe: &[u8]) {
+        let Some(session) = self.session(run) else { return };
+        let last = std::mem::take(&mut session.unconfirmed);
+        let left = (0..last.len()).find(|&at| in_pipe.starts_with(&last[at..]));
+        session.unconfirmed = left.map_or_else(Vec::new, |at| last[at..].to_vec());
+        session.heard = session.unconfirmed.len() as u64;
     }
 
     /// A listener said something.
@@ -300,6 +340,7 @@ impl Pool {
                 session.listener.state() == ListenerState::Ready
                     && !session.deaf
                     && !session.silent
+                    && session.unconfirmed.is_empty()
                     && is_running(session.run)
             };
             let place = |run: Run| members.iter().position(|&key| key == run.key);
@@ -391,6 +432,41 @@ impl Pool {
     pub fn snapshot(&self) -> PoolSnapshot {
         let sent = self.sessions.iter().filter(|session| session.event.is_some()).count();
         PoolSnapshot { queued: self.queue.len() as u64, sent: sent as u64, dropped: self.dropped }
+    }
+
+    /// Whether it fits to its group, with spawns up to this generation and serials below this.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(
+        &self,
+        name: &str,
+        members: &[ProcKey],
+        generation: Generation,
+        serials: u64,
+    ) -> Result<(), String> {
+        if *self.name != *name {
+            return Err(format!("it is {} too", self.name));
+        }
+        if self.next_serial >= check::MOST || self.dropped >= check::MOST {
+            return Err("a counter is at its end".to_owned());
+        }
+        self.queue.check(self.next_serial, serials)?;
+        let mut runs = BTreeSet::new();
+        for session in &self.sessions {
+            let (run, wrong) = (session.run, |what| Err(format!("{}: {what}", session.name)));
+            if !members.contains(&run.key) || run.generation > generation || !runs.insert(run) {
+                return wrong("it is no listener of the pool");
+            }
+            if session.event.is_some() != (session.listener.state() == ListenerState::Busy) {
+                return wrong("it has an event and owes no answer, or owes one and has none");
+            }
+            if let Some(event) = &session.event {
+                event.check(self.next_serial, serials)?;
+            }
+            session.listener.check().or_else(wrong)?;
+        }
+        Ok(())
     }
 
     fn session(&mut self, run: Run) -> Option<&mut Session> {

@@ -162,6 +162,32 @@ impl Process {
         Run { key: self.key, generation: self.generation }
     }
 
+    /// Whether its state, its child and its timer fit together. `accepting` is whether the daemon
+    /// is at work.
+    pub(super) fn check(&self, accepting: bool) -> Result<(), String> {
+        let (state, child, sweeps) = (self.state, self.pid != 0, self.sweep.is_some());
+        let fits = match state {
+            Running | Unknown => child && !sweeps,
+            Starting | Stopping => !(child && sweeps),
+            Stopped | Backoff | Exited | Fatal => !child,
+        };
+        if !fits || self.pid < 0 {
+            return Err(format!("it is {state} with pid {}", self.pid));
+        }
+        let timed = match state {
+            Starting | Stopping => child || sweeps,
+            Backoff => accepting || sweeps,
+            _ => sweeps,
+        };
+        if timed && self.deadline.is_none() {
+            return Err(format!("it is {state}, and nothing follows"));
+        }
+        if self.backoff.max(self.quick_runs) > u32::MAX / 2 {
+            return Err("it was tried too often".to_owned());
+        }
+        Ok(())
+    }
+
     /// What readers see of it.
     #[must_use]
     pub fn snapshot(&self) -> ProcessSnapshot {

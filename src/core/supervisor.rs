@@ -465,20 +465,6 @@ impl Supervisor {
     pub(super) fn events_deadline(&self) -> Option<Mono> {
         self.events_at
     }
-
-    /// Panics unless what is kept for quick access agrees with the processes themselves.
-    pub(super) fn check_indexes(&self) {
-        let all = || self.processes.values();
-        let deadlines = all().filter_map(|p| p.deadline().map(|at| (at, p.key()))).collect();
-        assert_eq!(self.deadlines, deadlines, "the deadlines");
-        let pids = all().filter(|p| p.pid() != 0).map(|p| (p.pid(), p.key())).collect();
-        assert_eq!(self.by_pid, pids, "the pids");
-        let names = all().map(|p| (p.spec().name.clone(), p.key())).collect();
-        assert_eq!(self.by_name, names, "the names");
-        let members = self.groups.values().flat_map(|group| group.members.iter().copied());
-        let members: BTreeSet<ProcKey> = members.collect();
-        assert_eq!(members, self.processes.keys().copied().collect(), "the groups");
-    }
 }
 
 /// A map with keys that JSON and the like cannot use as keys, as a list of pairs.

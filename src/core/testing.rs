@@ -349,6 +349,9 @@ impl World {
             self.snapshot = snapshot;
         }
         self.watch.after(&self.core, &self.snapshot, &self.children);
+        if self.exit.is_none() {
+            assert_eq!(self.core.check(), Ok(()));
+        }
         self.check_leftovers();
     }
 

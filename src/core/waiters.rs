@@ -148,6 +148,33 @@ impl Waiters {
         }
     }
 
+    /// Whether all wait for something, and are found by it.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self, exists: impl Fn(ProcKey) -> bool) -> Result<(), String> {
+        let mut by_process: BTreeMap<ProcKey, BTreeSet<Token>> = BTreeMap::new();
+        for (&token, waiter) in &self.waiting {
+            let wrong = |what: &str| Err(format!("request {}: {what}", token.0));
+            if waiter.pending.is_empty() {
+                return wrong("it waits for nothing");
+            }
+            for &key in &waiter.pending {
+                if !exists(key) {
+                    return wrong(&format!("it waits for process {key}, which is not there"));
+                }
+                by_process.entry(key).or_default().insert(token);
+            }
+        }
+        if self.by_process != by_process {
+            return Err("who waits for a process is not who waits".to_owned());
+        }
+        match self.reports.iter().find(|(_, token)| !self.waiting.contains_key(token)) {
+            Some((_, token)) => Err(format!("request {}: it does not wait", token.0)),
+            None => Ok(()),
+        }
+    }
+
     /// One process of a request is done.
     fn settle(
         &mut self,

@@ -28,7 +28,7 @@ use crate::runtime::command::Inheritance;
 use crate::runtime::driver::{Loader, Outcome};
 use crate::runtime::handover::{Baggage, EngineLeft};
 use crate::runtime::keep::{Keep, Name};
-use crate::runtime::logs::{self, LogHandle, LogPlane};
+use crate::runtime::logs::{self, LogHandle, LogPlane, Surroundings};
 use crate::runtime::recover::recover;
 use crate::sys::cgroup::Tree;
 use crate::sys::daemonize::{self, Ready};
@@ -367,8 +367,10 @@ impl Prepared {
         let mut serials = Serials::default();
         let mut upgrades_so_far = Upgrades::default();
         loop {
-            let (plane, tapped) = LogPlane::start(&incarnation::main_log_plan(&settings))
-                .map_err(|error| refused(&error, "could not start the log"))?;
+            let around = Surroundings { careful: keep.is_on(), ..Surroundings::default() };
+            let (plane, tapped) =
+                LogPlane::start_in(&incarnation::main_log_plan(&settings), around)
+                    .map_err(|error| refused(&error, "could not start the log"))?;
             let log = plane.handle();
             let mut first = false;
             let (left, held, mut upgrades) = if let Some(resumed) = resumed.take() {

@@ -258,8 +258,11 @@ fn read(fd: RawFd) -> Result<(Head, State), String> {
             env!("CARGO_PKG_VERSION")
         ));
     }
-    let state = serde_json::from_slice(state).map_err(|error| {
+    let state: State = serde_json::from_slice(state).map_err(|error| {
         format!("the state of supervisord {} cannot be read: {error}", head.version)
+    })?;
+    state.engine.supervisor.check().map_err(|error| {
+        format!("the state of supervisord {} does not fit together: {error}", head.version)
     })?;
     Ok((head, state))
 }

@@ -24,7 +24,7 @@ use super::handle::{Announcement, EngineHandle, Envelope};
 use super::handover::{Baggage, EngineLeft, Unfinished};
 use super::happenings::Happenings;
 use super::leftovers::Sweeper;
-use super::logs::{Tapped, What};
+use super::logs::{ChannelKey, Tapped, What};
 use super::signals::Signals;
 use super::spawner::{News, Spawner};
 use super::stdin::{Delivery, Told};
@@ -183,6 +183,7 @@ pub fn start(parts: Parts) -> io::Result<(EngineHandle, oneshot::Receiver<Outcom
         sweeps: HashMap::new(),
         checkpoint: parts.checkpoint,
         unwritten: Vec::new(),
+        confirmed: Vec::new(),
         unwritable: false,
     };
     let (done_in, done) = oneshot::channel();
@@ -235,6 +236,8 @@ struct Engine {
     checkpoint: Option<Checkpoint>,
     /// What is done when the state that it follows from is written down.
     unwritten: Vec<Action>,
+    /// Words of listeners that may leave their pipes then.
+    confirmed: Vec<(ChannelKey, Generation, usize)>,
     /// It could not be written down, and that was said.
     unwritable: bool,
 }
@@ -486,9 +489,14 @@ impl Engine {
 
     fn hear(&mut self, tapped: Tapped) {
         // Dropped when this is where it belongs: there is room for more then.
-        let Tapped { key, generation, pid, what, data, permit: _permit, .. } = tapped;
+        let Tapped { key, generation, pid, what, ordinal, data, permit: _permit } = tapped;
         let what = match what {
+            What::Protocol if self.checkpoint.is_some() => {
+                self.confirmed.push((key, generation, data.len()));
+                Heard::Words { ordinal, data }
+            }
             What::Protocol => Heard::Protocol(data),
+            What::Taken => Heard::Taken,
             What::Log => Heard::Log(data),
             What::Communication => Heard::Communication(data),
             What::End => Heard::End,
@@ -619,6 +627,9 @@ impl Engine {
         self.write_down();
         for action in std::mem::take(&mut self.unwritten) {
             self.carry_out_written(action);
+        }
+        for (key, generation, bytes) in self.confirmed.drain(..) {
+            self.effects.logs().confirm(key, generation, bytes);
         }
         let snapshot = self.core.take_snapshot();
         let changed = snapshot.is_some();

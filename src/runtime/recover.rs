@@ -16,17 +16,21 @@ use super::handover::{
     SocketOf, SpawnerLeft, Unfinished,
 };
 use super::keep::Name;
-use super::logs::LogsLeft;
+use super::logs::{LogsLeft, contents};
 use crate::core::action::{Generation, Run};
 use crate::core::key::ProcKey;
 use crate::core::process::Process;
 use crate::core::supervisor::Supervisor;
 use crate::model::name::ProcessName;
+use crate::model::snapshot::Channel;
 use crate::model::spec::KillMode;
 use crate::model::state::ProcessState;
 use crate::sys::cgroup::Tree;
 use crate::sys::leftovers::Leftovers;
 use crate::sys::pidfd;
+
+/// How far it is looked into the pipe of a listener, in bytes: as far as its words are told at once.
+const WORDS: usize = 128 * 1024;
 
 /// The descriptors that were kept.
 pub type Descriptors = HashMap<Name, OwnedFd>;
@@ -65,7 +69,14 @@ pub fn recover(
             None => {}
         }
     }
-    let supervisor = Supervisor::from_pieces(core.into_iter())?;
+    let mut supervisor = Supervisor::from_pieces(core.into_iter())?;
+    supervisor.check()?;
+    for run in supervisor.listeners() {
+        let pipe = kept.get(&Name::Output(run, Channel::Stdout));
+        let words = pipe.map_or(Ok(Vec::new()), |pipe| contents(pipe, WORDS));
+        let words = words.map_err(|errno| format!("a pipe cannot be looked into: {errno}"))?;
+        supervisor.found_words(run, &words);
+    }
     for process in supervisor.processes().filter(|process| process.pid() != 0) {
         let child = children.get(&process.key());
         if child.is_none_or(|child| {

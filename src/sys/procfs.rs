@@ -79,19 +79,22 @@ pub fn children(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// The descendants of a process that live, so many at most. All of `/proc` is never listed for it:
-/// the kernel lists by number, and behind a fork bomb, which takes one number after the other, that
-/// does not come to an end.
+/// The descendants of a process that live, found by looking at so many at most: behind a fork bomb
+/// there may be far more zombies than that. All of `/proc` is never listed for it: the kernel lists
+/// by number, and behind a fork bomb, which takes one number after the other, that does not come to
+/// an end.
 #[must_use]
 pub fn descendants(pid: i32, most: usize) -> Vec<Alive> {
     let mut found = Vec::new();
+    let mut looked_at = 0;
     let mut known = HashSet::new();
     let mut parents = vec![pid];
     while let Some(parent) = parents.pop() {
         for child in children(parent).into_iter().filter(|&child| known.insert(child)) {
-            if found.len() >= most {
+            if looked_at >= most {
                 return found;
             }
+            looked_at += 1;
             if let Some(alive) = Alive::of(child) {
                 found.push(alive);
                 parents.push(child);
@@ -143,6 +146,7 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(!alive.lives(), "a zombie");
+        assert!(!descendants(own, 9).contains(&alive));
         reap::wait(pid).unwrap();
         assert!(Alive::of(pid).is_none() && name(pid).is_none());
     }

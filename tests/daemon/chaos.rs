@@ -1,4 +1,5 @@
-//! Random programs, random commands, random hot upgrades and restarts, and then a count: every byte
+//! Random programs, random commands, random hot upgrades and restarts, a daemon that is killed again
+//! and again, and then a count: every byte
 //! that a program wrote is in its log once and in order, no program ran twice at the same time, every
 //! command was answered, what the daemon says is so, and nothing is left in the end.
 //!
@@ -8,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal;
 
 use crate::support::PATIENCE;
-use crate::support::daemon::Daemon;
+use crate::support::manager::{Service, ctl_command};
 use crate::support::process::{Running, run};
 use crate::support::scratch::Scratch;
 
@@ -112,7 +114,7 @@ while True:
 ";
 
 /// One client: commands until the time is over. Each is answered, whatever the answer is.
-fn client(daemon: &Daemon, seed: u64, until: Instant, answered: &AtomicUsize) {
+fn client(place: &Path, seed: u64, until: Instant, answered: &AtomicUsize) {
     let mut dice = Dice(seed);
     let names = names();
     while Instant::now() < until {
@@ -122,33 +124,54 @@ fn client(daemon: &Daemon, seed: u64, until: Instant, answered: &AtomicUsize) {
             "signal" => vec![command, dice.of(&["TERM", "KILL", "HUP", "STOP", "CONT"]), name],
             _ => vec![command, name],
         };
-        let mut process = Running::spawn(daemon.ctl_command(&args).stdin(Stdio::null()));
+        let mut command = ctl_command(place, &place.join("supervisord.conf"), &args);
+        let mut process = Running::spawn(command.stdin(Stdio::null()));
         assert!(process.wait(PATIENCE).is_some(), "{args:?} is not answered");
         answered.fetch_add(1, Ordering::Relaxed);
     }
 }
 
+/// How often what happened to the daemon.
+#[derive(Debug, Default)]
+struct Troubles {
+    upgrades: usize,
+    restarts: usize,
+    kills: usize,
+}
+
 /// What happens to the daemon itself.
-fn trouble(daemon: &Daemon, seed: u64, until: Instant) -> (usize, usize) {
+fn trouble(service: &mut Service, seed: u64, until: Instant) -> Troubles {
     let mut dice = Dice(seed);
-    let (mut upgrades, mut restarts) = (0, 0);
+    let mut troubles = Troubles::default();
     while Instant::now() < until {
         match dice.below(20) {
             0 => {
-                daemon.process.signal(Signal::SIGHUP);
-                restarts += 1;
+                service.process.signal(Signal::SIGHUP);
+                troubles.restarts += 1;
             }
             1..=4 => {
                 // It may be stopping to start again.
-                daemon.ctl(&["upgrade"]);
+                service.ctl(&["upgrade"]);
+                troubles.upgrades += 1;
             }
-            _ => daemon.process.signal(Signal::SIGUSR1),
+            5..=10 => {
+                // It may be in the middle of anything, a start too.
+                service.end_by(if dice.below(4) == 0 { Signal::SIGABRT } else { Signal::SIGKILL });
+                service.launch();
+                troubles.kills += 1;
+                if dice.below(4) > 0 {
+                    service.expect_ready();
+                }
+            }
+            _ => {
+                service.process.signal(Signal::SIGUSR1);
+                troubles.upgrades += 1;
+            }
         }
-        upgrades += 1;
         // A pause of some length is a part of the plan.
         thread::sleep(Duration::from_millis(u64::try_from(dice.below(400)).expect("small")));
     }
-    (upgrades, restarts)
+    troubles
 }
 
 /// What each run wrote of a program, as its lines `RUN NUMBER` have it.
@@ -177,23 +200,24 @@ fn nothing_is_lost_and_nothing_runs_twice_whatever_happens() {
     let scratch = Scratch::new();
     scratch.write("worker.py", WORKER);
     scratch.write("listener.py", LISTENER);
-    let mut daemon = Daemon::start(&scratch, &programs());
+    let mut service = Service::start(&scratch, &programs());
     let until = Instant::now() + Duration::from_secs(seconds);
     let answered = AtomicUsize::new(0);
-    let (upgrades, restarts) = thread::scope(|scope| {
+    let place = scratch.path();
+    let troubles = thread::scope(|scope| {
         for client_number in 1..=2 {
-            let (daemon, answered) = (&daemon, &answered);
-            scope.spawn(move || client(daemon, seed ^ (client_number << 20), until, answered));
+            let answered = &answered;
+            scope.spawn(move || client(place, seed ^ (client_number << 20), until, answered));
         }
-        trouble(&daemon, seed, until)
+        trouble(&mut service, seed, until)
     });
 
     // It comes to rest, and what it says is so.
     let rest = Instant::now();
-    while !daemon.ctl(&["status"]).stdout.contains("RUNNING") {
-        assert!(rest.elapsed() < PATIENCE, "{}", daemon.log());
+    while !service.ctl(&["status"]).stdout.contains("RUNNING") {
+        assert!(rest.elapsed() < PATIENCE, "{}", service.log());
     }
-    for line in daemon.ctl(&["status"]).stdout.lines() {
+    for line in service.ctl(&["status"]).stdout.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [name, "RUNNING", "pid", pid, ..] = words[..]
             && name != "all"
@@ -205,8 +229,10 @@ fn nothing_is_lost_and_nothing_runs_twice_whatever_happens() {
             assert!(command.is_empty() || command.contains(name), "{line}: {command}");
         }
     }
-    let ended = daemon.stop();
-    assert_eq!(ended.code, 0, "{ended:?}");
+    let ended = service.stop();
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", service.log());
+    assert_eq!(service.stored(), [""; 0]);
+    assert!(!service.log().contains("started anew"), "{}", service.log());
 
     assert!(!scratch.join("violations").exists(), "{}", scratch.read("violations"));
     let mut lines = 0;
@@ -229,6 +255,6 @@ fn nothing_is_lost_and_nothing_runs_twice_whatever_happens() {
     let left = run(std::process::Command::new("pgrep").args(["-f", &format!("{mine}/worker.py")]));
     assert_eq!(left.stdout, "", "still there");
     let answered = answered.into_inner();
-    println!("{upgrades} upgrades, {restarts} restarts, {answered} commands, {lines} lines");
+    println!("{troubles:?}, {answered} commands, {lines} lines");
     assert!(answered > 10 && lines > 100, "{answered} commands, {lines} lines");
 }

@@ -13,22 +13,35 @@ use crate::support::watch::expect_in_file;
 
 const SLEEP: &str = "command=/bin/sleep 1000\nstartsecs=0\nautorestart=true\n";
 
+/// Waits until it has so many descendants.
+fn expect_descendants(daemon: &Daemon, enough: impl Fn(usize) -> bool) {
+    let began = Instant::now();
+    while !enough(descendants(daemon.pid()).len()) {
+        assert!(began.elapsed() < PATIENCE, "{:?}", descendants(daemon.pid()));
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_crashed_program_is_back_without_waiting_for_a_tick() {
     let scratch = Scratch::new();
     let daemon =
         Daemon::start(&scratch, "[program:a]\ncommand=/bin/sleep 1000\nautorestart=true\n");
     daemon.expect_log("success: a entered RUNNING");
+    // Each is killed just after the tick that would have seen it start.
     let mut fastest = PATIENCE;
-    for times in 2..6 {
+    for times in 2..14 {
         let pid = daemon.pid_of("a");
         let began = Instant::now();
         signal(pid.cast_signed(), Signal::SIGKILL);
         daemon.expect_log_times("spawned: 'a'", times);
         fastest = fastest.min(began.elapsed());
+        if fastest < Duration::from_millis(200) {
+            return;
+        }
         daemon.expect_log_times("success: a entered RUNNING", times);
     }
-    assert!(fastest < Duration::from_millis(200), "{fastest:?}");
+    panic!("the fastest of many took {fastest:?}");
 }
 
 // C-138
@@ -45,7 +58,8 @@ fn orphans_come_to_the_daemon_and_are_reaped() {
     daemon.expect_log("exited: a (exit status 0; expected)");
     daemon.expect_log("reaped unknown pid");
     assert!(daemon.log().contains("(exit status 7)"), "{}", daemon.log());
-    assert!(descendants(daemon.pid()).is_empty());
+    // It says so before it does.
+    expect_descendants(&daemon, |count| count == 0);
 }
 
 #[test]
@@ -155,8 +169,9 @@ fn shutdown_leaves_no_process_behind() {
         ),
     );
     daemon.expect_log_times("entered RUNNING", 21);
+    // A shell has started before what it runs.
+    expect_descendants(&daemon, |count| count >= 22);
     let children = descendants(daemon.pid());
-    assert!(children.len() >= 22);
     assert_eq!(daemon.stop().code, 0);
     for child in children {
         assert!(wait_gone(child.pid.cast_unsigned(), PATIENCE), "{child:?} is left");

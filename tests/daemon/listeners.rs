@@ -2,7 +2,7 @@
 //! them.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
@@ -116,11 +116,11 @@ fn each_once(of_each: &[Vec<usize>], count: usize) {
     assert!(all.iter().copied().eq(0..count), "{} numbers of {count}", all.len());
 }
 
-/// The daemon answers at once.
+/// The daemon answers at once, as far as a machine does that has so much to do.
 fn prompt(daemon: &Daemon) {
     let began = Instant::now();
     let status = daemon.ctl(&["status"]);
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
     assert!(!status.stdout.is_empty() && status.stderr.is_empty(), "{status:?}");
 }
 

@@ -65,6 +65,9 @@ fn a_restart_serves_what_the_configuration_says_then() {
         &format!("[inet_http_server]\nport={stays}\n[inet_http_server:b]\nport={goes}\n"),
     );
     let mut client = Http::connect(&Target::Inet(goes)).expect("it listens");
+    // An answer shows that it was accepted: what is not is reset, and does not just end.
+    client.send("GET /ok.html HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it takes it");
+    assert_eq!(client.answer().expect("it answers").expect("and stays").status(), 200);
     scratch.write(
         "supervisord.conf",
         format!(

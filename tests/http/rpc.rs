@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use crate::support::daemon::Daemon;
 use crate::support::http::{Answer, Http, Target, ask, get, loopback, unix};
 use crate::support::scratch::Scratch;
+use crate::support::{PATIENCE, expect_quick};
 
 const INTERFACE: &str = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = \
                          supervisor.rpcinterface:make_main_rpcinterface\n";
@@ -42,13 +43,14 @@ fn a_call_that_waits_holds_up_nobody() {
     // C-289
     let scratch = Scratch::new();
     let (daemon, target) =
-        served(&scratch, "[program:slow]\ncommand=/bin/cat\nautostart=false\nstartsecs=3\n");
+        served(&scratch, "[program:slow]\ncommand=/bin/cat\nautostart=false\nstartsecs=10\n");
     let mut waiting = Http::connect(&target).expect("it listens");
     waiting.send(request(&call("supervisor.startProcess", &["slow"]), "")).expect("it takes it");
     daemon.expect_log("spawned: 'slow'");
-    let began = Instant::now();
-    assert!(post(&target, &call("supervisor.getState", &[])).text().contains("RUNNING"));
-    assert!(began.elapsed() < Duration::from_secs(2));
+    expect_quick(Duration::from_secs(2), || {
+        assert!(post(&target, &call("supervisor.getState", &[])).text().contains("RUNNING"));
+    });
+    assert!(!daemon.log().contains("entered RUNNING"), "it waits still: {}", daemon.log());
     let answer = waiting.answer().expect("it answers").expect("it does");
     assert!(answer.text().contains("<boolean>1</boolean>"), "{answer:?}");
 }
@@ -187,22 +189,31 @@ fn a_call_may_come_slowly_and_in_pieces() {
 #[test]
 fn a_shutdown_is_answered_and_waits_for_nobody() {
     // C-296
-    let scratch = Scratch::new();
-    let (mut daemon, target) = served(&scratch, "[program:a]\ncommand=/bin/cat\n");
-    daemon.expect_log("success: a entered RUNNING");
-    let mut idle = Http::connect(&target).expect("it listens");
-    let mut half = Http::connect(&target).expect("it listens");
-    half.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n<method").expect("it takes it");
-    let mut follower = Http::connect(&target).expect("it listens");
-    follower.send("GET /logtail/a HTTP/1.1\r\nHost: x\r\n\r\n").expect("it takes it");
-    assert_eq!(follower.head().expect("it answers").expect("it does").status(), 200);
-    let began = Instant::now();
-    let answer = post(&target, &call("supervisor.shutdown", &[]));
-    assert!(answer.text().contains("<boolean>1</boolean>"), "{answer:?}");
-    assert_eq!(daemon.process.finish(Duration::from_secs(30)).code, 0);
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
-    assert_eq!(idle.rest().unwrap_or_default(), b"");
-    assert_eq!(follower.chunk().unwrap_or_default(), b"", "its end is a proper one");
+    let mut fastest = PATIENCE;
+    // One may be held up by whatever else the machine does.
+    for _ in 0..4 {
+        let scratch = Scratch::new();
+        let (mut daemon, target) = served(&scratch, "[program:a]\ncommand=/bin/cat\n");
+        daemon.expect_log("success: a entered RUNNING");
+        let mut idle = Http::connect(&target).expect("it listens");
+        let mut half = Http::connect(&target).expect("it listens");
+        half.send("POST /RPC2 HTTP/1.1\r\nContent-Length: 100\r\n\r\n<method")
+            .expect("it takes it");
+        let mut follower = Http::connect(&target).expect("it listens");
+        follower.send("GET /logtail/a HTTP/1.1\r\nHost: x\r\n\r\n").expect("it takes it");
+        assert_eq!(follower.head().expect("it answers").expect("it does").status(), 200);
+        let began = Instant::now();
+        let answer = post(&target, &call("supervisor.shutdown", &[]));
+        assert!(answer.text().contains("<boolean>1</boolean>"), "{answer:?}");
+        assert_eq!(daemon.process.finish(PATIENCE).code, 0);
+        fastest = fastest.min(began.elapsed());
+        assert_eq!(idle.rest().unwrap_or_default(), b"");
+        assert_eq!(follower.chunk().unwrap_or_default(), b"", "its end is a proper one");
+        if fastest < Duration::from_secs(4) {
+            return;
+        }
+    }
+    panic!("the fastest took {fastest:?}");
 }
 
 #[test]

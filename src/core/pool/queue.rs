@@ -86,6 +86,21 @@ impl Queue {
         full.then(|| self.pop()).flatten()
     }
 
+    /// Whether its counts and its order are right, with serials below these.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn check(&self, pool_serials: u64, serials: u64) -> Result<(), String> {
+        let payloads = self.waiting.iter().map(|queued| queued.message.payload.len());
+        if payloads.sum::<usize>() != self.bytes {
+            return Err("the bytes of its queue are counted wrong".to_owned());
+        }
+        if !self.waiting.iter().is_sorted_by(|a, b| a.pool_serial < b.pool_serial) {
+            return Err("its queue is out of order".to_owned());
+        }
+        self.waiting.iter().try_for_each(|queued| queued.check(pool_serials, serials))
+    }
+
     /// Puts an event where its number belongs: a new one at the end, one that comes back before
     /// all that are younger.
     pub fn put(&mut self, queued: Queued) {
@@ -119,6 +134,16 @@ impl Queue {
 }
 
 impl Queued {
+    /// Whether it was there before its pool, and all pools together, gave these serials.
+    ///
+    /// # Errors
+    /// It was not.
+    pub fn check(&self, pool_serials: u64, serials: u64) -> Result<(), String> {
+        let serial = self.message.serial;
+        let known = self.pool_serial < pool_serials && serial < serials;
+        if known { Ok(()) } else { Err(format!("event {serial} is still to come")) }
+    }
+
     /// A listener did not take it: it is sent again after a while, which grows.
     pub fn failed(&mut self, now: Mono) {
         let doubled = RETRY_FIRST.saturating_mul(1 << self.failures.min(20));

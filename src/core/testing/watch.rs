@@ -147,7 +147,6 @@ impl Watch {
     }
 
     pub fn after(&self, core: &Supervisor, snapshot: &Snapshot, children: &BTreeMap<i32, Child>) {
-        core.check_indexes();
         if core.state() == DaemonState::Running && core.waiting() == 0 {
             let due = core.processes().filter_map(Process::deadline).min();
             let due = [due, core.events_deadline()].into_iter().flatten().min();

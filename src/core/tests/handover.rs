@@ -9,7 +9,7 @@ use crate::model::signal::Signal;
 use crate::model::spec::{Autorestart, LogFile};
 
 /// One process in every state, and clients that wait.
-fn mid_flight() -> World {
+pub(super) fn mid_flight() -> World {
     let mut world = World::new(vec![
         program("quick", |spec| {
             spec.startsecs = 0;

@@ -1,6 +1,7 @@
 //! Tests of the core in a simulated world, by subject. What must always hold is checked in every
 //! turn of every test (`testing/watch.rs`).
 
+mod check;
 mod daemon_signals;
 mod delivery;
 mod events;

@@ -57,6 +57,7 @@ pub use follow::{Follower, Growth, TRUNCATED};
 pub use handle::LogHandle;
 pub use handover::{Handed, LogsLeft};
 pub use open::open_log;
+pub use peek::contents;
 pub use plan::{ChannelKey, ChannelPlan, MainLogPlan, MainTarget};
 pub use read::{Tail, read, tail};
 pub use tap::{Permit, TapPlan, Tapped, What};

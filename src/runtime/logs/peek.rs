@@ -1,7 +1,7 @@
 //! Looks into a pipe and takes nothing out of it. What was seen can then go where it belongs by one
 //! system call, whenever the daemon may be killed.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, tee};
@@ -54,6 +54,22 @@ impl Peek {
     }
 }
 
+/// What a pipe holds, up to so many bytes; it stays there.
+///
+/// # Errors
+/// What the kernel says.
+pub fn contents(pipe: &OwnedFd, most: usize) -> nix::Result<Vec<u8>> {
+    let mut contents = vec![0; most];
+    let looked = Peek::new()?.look(pipe.as_fd(), capacity(pipe)?, &mut contents);
+    let count = match looked {
+        Ok((count, _)) => count,
+        Err(Errno::EAGAIN) => 0,
+        Err(errno) => return Err(errno),
+    };
+    contents.truncate(count);
+    Ok(contents)
+}
+
 /// How many bytes a pipe holds.
 pub(super) fn capacity(pipe: &OwnedFd) -> nix::Result<usize> {
     let size = fcntl(pipe, FcntlArg::F_GETPIPE_SZ)?;
@@ -65,7 +81,6 @@ mod tests {
     use super::*;
     use std::fs::File;
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_look_takes_nothing() {

@@ -50,6 +50,8 @@ impl TapPlan {
 pub enum What {
     /// Bytes of a listener, as they came (C-355).
     Protocol,
+    /// All that was told ahead has left the pipe; only where it stays there until it is confirmed.
+    Taken,
     /// What was read at once, without escape sequences if they are stripped (C-362).
     Log,
     /// One communication (C-364).
@@ -252,6 +254,9 @@ impl Tap {
         let Words { told, confirmed, .. } = &mut self.words;
         *told = told.saturating_sub(bytes);
         *confirmed = confirmed.saturating_sub(bytes);
+        if *told == 0 {
+            self.send(What::Taken, Vec::new());
+        }
     }
 
     /// Tells what a listener says.

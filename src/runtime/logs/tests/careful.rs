@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::runtime::keep::Keep;
 
 const PROTOCOL: TapPlan = TapPlan { protocol: true, ..TapPlan::OFF };
 
@@ -135,7 +136,7 @@ fn the_next_daemon_tells_again_what_was_not_confirmed() {
     let (left, pipes) = runtime.block_on(handle.hand_over(Instant::now())).unwrap();
     let left = serde_json::from_str(&serde_json::to_string(&left).unwrap()).unwrap();
     let mut bench = Bench::with_in(dir, |_| {}, |around| around.careful = true);
-    bench.handle.adopt(left, pipes);
+    bench.handle.adopt(left, pipes, Keep::default());
     assert_eq!(bench.told(), [word(10, "LT 2\nOK")]);
     assert_eq!(bench.text("a.log"), "READY\nRESU");
     bench.confirm(7);

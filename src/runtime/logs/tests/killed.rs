@@ -56,7 +56,7 @@ fn live(plan: ChannelPlan) -> ! {
     let pipe = io::stdin().as_fd().try_clone_to_owned().unwrap();
     let (plane, mut tapped) = LogPlane::start(&main).unwrap();
     let file = plan.open_file().unwrap();
-    plane.handle().attach(key(1), 1, Arc::new(plan), file, pipe, 42);
+    plane.handle().attach(key(1), 1, Arc::new(plan), file, (pipe, None), 42);
     println!("{READY}");
     while tapped.blocking_recv().is_some() {}
     unreachable!("the plane runs until it is killed");
@@ -125,7 +125,7 @@ fn kill_and_compare(test: &str, budget: u64, of: impl FnOnce(ChannelPlan) -> Cha
     bench.tapped.close();
     let maxbytes = usize::try_from(plan.maxbytes).unwrap();
     let file = plan.open_file().unwrap();
-    bench.handle.attach(key(1), 1, Arc::new(plan), file, reader, 42);
+    bench.handle.attach(key(1), 1, Arc::new(plan), file, (reader, None), 42);
     let written = program.join().unwrap();
     bench.handle.ended(key(1), 1);
     bench.sync();
