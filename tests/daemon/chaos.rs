@@ -143,8 +143,16 @@ struct Troubles {
 fn trouble(service: &mut Service, seed: u64, until: Instant) -> Troubles {
     let mut dice = Dice(seed);
     let mut troubles = Troubles::default();
+    let mut ready = true;
     while Instant::now() < until {
-        match dice.below(20) {
+        let what = dice.below(20);
+        let kills = (5..=10).contains(&what);
+        if !kills && !ready {
+            // A program that has only just begun is ended by any signal.
+            service.expect_ready();
+            ready = true;
+        }
+        match what {
             0 => {
                 service.process.signal(Signal::SIGHUP);
                 troubles.restarts += 1;
@@ -154,12 +162,13 @@ fn trouble(service: &mut Service, seed: u64, until: Instant) -> Troubles {
                 service.ctl(&["upgrade"]);
                 troubles.upgrades += 1;
             }
-            5..=10 => {
+            _ if kills => {
                 // It may be in the middle of anything, a start too.
                 service.end_by(if dice.below(4) == 0 { Signal::SIGABRT } else { Signal::SIGKILL });
                 service.launch();
                 troubles.kills += 1;
-                if dice.below(4) > 0 {
+                ready = dice.below(4) > 0;
+                if ready {
                     service.expect_ready();
                 }
             }
@@ -170,6 +179,9 @@ fn trouble(service: &mut Service, seed: u64, until: Instant) -> Troubles {
         }
         // A pause of some length is a part of the plan.
         thread::sleep(Duration::from_millis(u64::try_from(dice.below(400)).expect("small")));
+    }
+    if !ready {
+        service.expect_ready();
     }
     troubles
 }
