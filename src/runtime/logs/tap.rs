@@ -14,7 +14,7 @@ use super::handle::Inbox;
 use super::plan::{ChannelKey, ChannelPlan};
 use crate::core::action::Generation;
 use crate::core::ansi::Ansi;
-use crate::core::capture::{Kept, Splitter};
+use crate::core::capture::{Kept, Piece, Splitter};
 
 /// Bytes of one channel that may be on their way; one piece more than that at most.
 const OF_CHANNEL: usize = 256 * 1024;
@@ -244,6 +244,25 @@ impl Tap {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TapLeft {
     capture: Option<Capture>,
+}
+
+impl TapLeft {
+    /// Whether it is as it may be between two pieces of output.
+    pub(super) fn fits(&self) -> bool {
+        self.capture.as_ref().is_none_or(|capture| capture.splitter.fits())
+    }
+
+    /// Takes output in, and forgets it.
+    pub(super) fn try_out(self, data: &[u8]) {
+        let Some(Capture { mut splitter, mut text }) = self.capture else { return };
+        let mut hear = |piece: Piece<'_>| match piece {
+            Piece::Output(_) => {}
+            Piece::Inside(data) => drop(text.push(data)),
+            Piece::Complete => drop(text.take()),
+        };
+        splitter.feed(data, &mut hear);
+        splitter.finish(&mut hear);
+    }
 }
 
 /// The communications of one channel of one child.
