@@ -80,10 +80,10 @@ chaos: ## Random programs, commands and upgrades for CHAOS_SECONDS (1800); SUPER
 # for what was once a finding, and for a start, and the tests read them too.
 FUZZ_SECONDS ?= 600
 
-fuzz: ## Feed the readers of what strangers and programs say random input, FUZZ_SECONDS each (600)
+fuzz: ## Feed the readers of what comes from outside random input, FUZZ_SECONDS each (600)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
 	    $(CARGO) install --quiet --locked --root $(TOOLS) cargo-fuzz
-	@for target in xmlrpc http_target capture listener; do \
+	@for target in xmlrpc http_target capture listener configuration expansions handover; do \
 	    mkdir -p target/fuzz/corpus/$$target; \
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --target-dir target/fuzz $$target \
 	        target/fuzz/corpus/$$target fuzz/corpus/$$target -- \

@@ -35,6 +35,12 @@ pub struct Splitter {
 }
 
 impl Splitter {
+    /// Whether what it holds back is shorter than the token that it may become.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.held < self.token().len()
+    }
+
     /// Takes the next piece of the stream in.
     pub fn feed(&mut self, data: &[u8], mut out: impl FnMut(Piece<'_>)) {
         let joined;

@@ -6,6 +6,7 @@
 
 pub mod args;
 mod error;
+pub mod fuzzing;
 mod incarnation;
 mod recovery;
 mod startup;

@@ -22,7 +22,7 @@ use crate::config::settings::Settings;
 use crate::http::listen::{self, Listeners, ListenersLeft};
 use crate::http::sessions::{Sessions, SessionsLeft};
 use crate::runtime::checkpoint::Memories;
-use crate::runtime::handover::{Baggage, EngineLeft, Slot};
+use crate::runtime::handover::{Baggage, EngineLeft, Slot, check_slots};
 use crate::sys::cgroup::{Place, Tree};
 use crate::sys::pidfile::PidFile;
 use crate::sys::socket::Listener;
@@ -42,7 +42,7 @@ const COMPLAINT: u64 = 1000;
 
 /// How the state is to be read.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
+pub struct Head {
     format: u32,
     /// Whose it is.
     pid: u32,
@@ -89,6 +89,18 @@ pub struct State {
     pub memories: Option<[Slot; 2]>,
     /// The engine.
     pub engine: EngineLeft,
+}
+
+impl State {
+    /// Whether it fits together, and to so many descriptors.
+    fn check(&self, descriptors: usize) -> Result<(), String> {
+        let bus = self.bus.as_ref().map(|bus| bus.slot);
+        let pidfile = self.pidfile.as_ref().map(|pidfile| pidfile.slot);
+        let memories = self.memories.into_iter().flatten();
+        let ours = bus.into_iter().chain(pidfile).chain(memories).chain(self.servers.slots());
+        check_slots(ours.chain(self.engine.slots()), descriptors)?;
+        self.engine.check()
+    }
 }
 
 /// A daemon that is to be replaced: what of it is not the engine's.
@@ -246,7 +258,14 @@ pub fn purpose() -> Purpose {
 }
 
 fn read(fd: RawFd) -> Result<(Head, State), String> {
-    let bytes = handover::unseal(fd).map_err(|error| format!("no state: {error}"))?;
+    parse(&handover::unseal(fd).map_err(|error| format!("no state: {error}"))?)
+}
+
+/// Reads a state as it was written, and takes none that does not fit together.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn parse(bytes: &[u8]) -> Result<(Head, State), String> {
     let mut parts = bytes.splitn(2, |&byte| byte == b'\n');
     let (head, state) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let head: Head = serde_json::from_slice(head).map_err(|error| format!("no state: {error}"))?;
@@ -261,10 +280,21 @@ fn read(fd: RawFd) -> Result<(Head, State), String> {
     let state: State = serde_json::from_slice(state).map_err(|error| {
         format!("the state of supervisord {} cannot be read: {error}", head.version)
     })?;
-    state.engine.supervisor.check().map_err(|error| {
+    state.check(head.descriptors.len()).map_err(|error| {
         format!("the state of supervisord {} does not fit together: {error}", head.version)
     })?;
     Ok((head, state))
+}
+
+/// As [`parse`] reads it.
+///
+/// # Errors
+/// Something cannot be written, a path that is not UTF-8.
+pub(super) fn written(head: &Head, state: &State) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(head)?;
+    bytes.push(b'\n');
+    serde_json::to_writer(&mut bytes, state)?;
+    Ok(bytes)
 }
 
 fn write(state: &State, baggage: &Baggage) -> io::Result<OwnedFd> {
@@ -274,10 +304,7 @@ fn write(state: &State, baggage: &Baggage) -> io::Result<OwnedFd> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         descriptors: baggage.iter().map(AsRawFd::as_raw_fd).collect(),
     };
-    let mut bytes = serde_json::to_vec(&head)?;
-    bytes.push(b'\n');
-    serde_json::to_writer(&mut bytes, state)?;
-    handover::seal(&bytes)
+    handover::seal(&written(&head, state)?)
 }
 
 /// Has the program at `program` go on from here. Comes back only when it cannot; then nothing has
@@ -349,3 +376,6 @@ fn replace(program: &Path, memory: &OwnedFd, baggage: &Baggage) -> String {
     let error = handover::execute(program, &arguments, &environment, &kept);
     format!("{} cannot be executed: {error}", program.display())
 }
+
+#[cfg(test)]
+mod tests;

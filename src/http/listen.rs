@@ -164,6 +164,18 @@ pub struct ListenersLeft {
     handed: Vec<HandedLeft>,
 }
 
+impl ListenersLeft {
+    /// Where the descriptors are.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        let bound = self.bound.iter().map(|(_, socket)| match socket {
+            SocketLeft::Inet(slot)
+            | SocketLeft::Unix(slot, ..)
+            | SocketLeft::Handed(HandedLeft { slot, .. }) => *slot,
+        });
+        bound.chain(self.handed.iter().map(|handed| handed.slot))
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 enum SocketLeft {
     Inet(Slot),

@@ -1,6 +1,7 @@
 //! What an engine leaves to the one that comes after it in the same process: everything but the
 //! clients. Data and descriptors travel apart, so that the data can be written down.
 
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,15 +12,37 @@ use super::logs::{ChannelKey, ChannelPlan, LogsLeft};
 use super::stdin::Unwritten;
 use crate::core::action::{Action, Generation, Sweep};
 use crate::core::key::ProcKey;
+use crate::core::process::Process;
 use crate::core::supervisor::Supervisor;
 use crate::model::name::ProcessName;
 use crate::model::signal::Signal;
 use crate::model::spec::FcgiSocket;
+use crate::model::state::ProcessState::{Starting, Stopping};
 use crate::sys::leftovers::Leftovers;
 
 /// Where a descriptor is in the [`Baggage`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Slot(usize);
+
+/// Whether each of these slots is of one of so many descriptors, and none of another's.
+///
+/// # Errors
+/// One that is not.
+pub fn check_slots(
+    slots: impl IntoIterator<Item = Slot>,
+    descriptors: usize,
+) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for slot in slots {
+        if slot.0 >= descriptors {
+            return Err(format!("descriptor {} is missing", slot.0));
+        }
+        if !seen.insert(slot) {
+            return Err(format!("descriptor {} is used twice", slot.0));
+        }
+    }
+    Ok(())
+}
 
 /// The descriptors that are handed over. Each is taken out once.
 #[derive(Debug, Default)]
@@ -165,4 +188,90 @@ pub struct EngineLeft {
     pub spawner: SpawnerLeft,
     /// For [`driver::start`](super::driver::start).
     pub unfinished: Unfinished,
+}
+
+impl EngineLeft {
+    /// Whether it fits together: the state and what was in hand are of the same processes.
+    ///
+    /// # Errors
+    /// The first thing that does not.
+    pub fn check(&self) -> Result<(), String> {
+        let Unfinished { effects, logs, pipes, held, .. } = &self.unfinished;
+        self.supervisor.check()?;
+        if self.supervisor.waiting() > 0 {
+            return Err("requests wait, and nobody is there who made them".to_owned());
+        }
+        if pipes.len() != logs.descriptors() {
+            return Err(format!("there are {} pipes for {}", pipes.len(), logs.descriptors()));
+        }
+        logs.check()?;
+        self.check_children(&effects.children)?;
+        self.check_spawns(held)
+    }
+
+    /// Each child is that of a process, and each process with a pid has one.
+    fn check_children(&self, children: &[ChildLeft]) -> Result<(), String> {
+        let mut without: BTreeMap<_, _> = self
+            .supervisor
+            .processes()
+            .filter(|process| process.pid() != 0)
+            .map(|process| (process.key(), process))
+            .collect();
+        for ChildLeft { key, generation, pid, name, .. } in children {
+            let is_its = |process: &Process| {
+                process.pid() == *pid
+                    && process.is_current(*generation)
+                    && process.spec().name == *name
+            };
+            if !without.remove(key).is_some_and(is_its) {
+                return Err(format!("child {name} (pid {pid}): it is of no process"));
+            }
+        }
+        match without.values().next() {
+            Some(process) => {
+                Err(format!("process {}: its child is not there", process.spec().name))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Each child that is to be made is awaited by its process, and no other is.
+    fn check_spawns(&self, held: &[Action]) -> Result<(), String> {
+        let mut awaited: BTreeMap<_, _> = self
+            .supervisor
+            .processes()
+            .filter(|process| matches!(process.state(), Starting | Stopping))
+            .filter(|process| process.pid() == 0 && !process.is_sweeping())
+            .map(|process| (process.key(), process))
+            .collect();
+        for action in held {
+            let Action::Spawn { key, generation, spec, .. } = action else { continue };
+            let is_its = |process: &Process| process.is_current(*generation);
+            if !awaited.remove(key).is_some_and(is_its) {
+                return Err(format!("process {}: nobody waits for its start", spec.name));
+            }
+        }
+        match awaited.values().next() {
+            Some(process) => Err(format!("process {}: it is never started", process.spec().name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The state, and the logs without their pipes: what can be tried out without a daemon.
+    #[must_use]
+    pub fn apart(self) -> (Supervisor, LogsLeft) {
+        (self.supervisor, self.unfinished.logs)
+    }
+
+    /// Where its descriptors are.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        let children = self.unfinished.effects.children.iter();
+        let stdins = children.filter_map(|child| child.stdin.as_ref().map(|&(slot, _)| slot));
+        let handles = self.unfinished.effects.children.iter();
+        let handles = handles.filter_map(|child| child.foundling.as_ref()?.pidfd);
+        let sockets = self.spawner.sockets.iter().map(|socket| socket.listener);
+        let found = self.unfinished.found.iter().map(|found| found.pipe);
+        let pipes = self.unfinished.pipes.iter().copied();
+        pipes.chain(found).chain(stdins).chain(handles).chain(sockets)
+    }
 }

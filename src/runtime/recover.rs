@@ -105,7 +105,8 @@ pub fn recover(
     let unknown = idle().filter(|process| is_under_way(process));
     let unknown = unknown.map(|process| process.spec().name.clone()).collect();
     let spawner = SpawnerLeft { sockets, cgroups };
-    Ok(Recovered { engine: EngineLeft { supervisor, spawner, unfinished: engine }, unknown })
+    let engine = EngineLeft { supervisor, spawner, unfinished: engine };
+    Ok(Recovered { engine, unknown })
 }
 
 /// Whether a child was being made.

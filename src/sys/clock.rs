@@ -5,14 +5,21 @@ use std::time::Duration;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
+use super::failpoint;
 use crate::model::time::{Mono, Now, Wall};
 
 /// Both clocks, read one after the other: `CLOCK_MONOTONIC` and `CLOCK_REALTIME`.
 ///
+/// The monotonic clock stands still while the machine is suspended (`CLOCK_BOOTTIME` does not):
+/// programs had no time meanwhile either, so none of theirs has run out afterwards.
+///
 /// A wall clock set before 1970 reads as 1970.
 #[must_use]
 pub fn now() -> Now {
-    Now { mono: Mono(read(ClockId::CLOCK_MONOTONIC)), wall: Wall(read(ClockId::CLOCK_REALTIME)) }
+    Now {
+        mono: Mono(read(ClockId::CLOCK_MONOTONIC)),
+        wall: Wall(failpoint::wall(read(ClockId::CLOCK_REALTIME))),
+    }
 }
 
 fn read(clock: ClockId) -> Duration {

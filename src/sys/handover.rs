@@ -15,7 +15,7 @@ use nix::fcntl::{FcntlArg, FdFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::execve;
 
-use super::signals;
+use super::{failpoint, signals};
 
 /// What the memory is called in `/proc/PID/fd`.
 const NAME: &str = "supervisor-state";
@@ -32,6 +32,7 @@ const LARGEST: u64 = 1 << 30;
 /// # Errors
 /// `ENOMEM`, `EMFILE`.
 pub fn seal(state: &[u8]) -> io::Result<OwnedFd> {
+    failpoint::before("memfd_create")?;
     let fd = memfd_create(NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     let mut file = File::from(fd);
     file.write_all(state)?;
@@ -102,6 +103,7 @@ fn try_execute(
     let environment: Vec<_> = environment.iter().map(variable).collect::<Result<_, _>>()?;
     let _blocked = signals::block_all();
     let outcome = set_closed_at_exec(kept, false)
+        .and_then(|()| Ok(failpoint::before("execve")?))
         .and_then(|()| Ok(execve(&program, &arguments, &environment)?));
     set_closed_at_exec(kept, true)?;
     outcome

@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod companion;
 pub mod daemonize;
+pub mod failpoint;
 pub mod fcgi;
 pub mod handover;
 pub mod host;

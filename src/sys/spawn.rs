@@ -29,7 +29,7 @@ use nix::unistd::pipe2;
 use thiserror::Error;
 
 use super::reap::waitid;
-use super::signals;
+use super::{failpoint, signals};
 use crate::model::exit::ExitStatus;
 
 /// All that is needed to start one child, resolved beforehand.
@@ -312,6 +312,7 @@ impl End {
             Stdio::Fd(fd) if fd.as_raw_fd() > 2 => Ok(Self { theirs: fd.clone(), ours: None }),
             Stdio::Fd(fd) => Ok(Self { theirs: Arc::new(duplicate(fd)?), ours: None }),
             Stdio::Pipe => {
+                failpoint::before("pipe2")?;
                 let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
                 let (read, write) = (above_stdio(read)?, above_stdio(write)?);
                 let (theirs, ours) = match direction {

@@ -9,6 +9,8 @@ mod cgroups;
 mod chaos;
 mod configuration;
 mod control;
+#[cfg(debug_assertions)]
+mod failures;
 mod faults;
 mod fcgi;
 mod journal;

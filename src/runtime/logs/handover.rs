@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::journal::JournalLeft;
+use super::journal::{JournalLeft, ToJournal};
 use super::lines::Lines;
 use super::pipe::Pipe;
 use super::plan::{ChannelKey, ChannelPlan};
@@ -34,6 +34,53 @@ impl LogsLeft {
     #[must_use]
     pub fn descriptors(&self) -> usize {
         self.pipes.len()
+    }
+}
+
+impl LogsLeft {
+    /// Whether each pipe is as it may be between two pieces of output.
+    ///
+    /// # Errors
+    /// One that is not.
+    pub fn check(&self) -> Result<(), String> {
+        for pipe in &self.pipes {
+            let fits = pipe.lines.as_ref().is_none_or(Lines::fits)
+                && pipe.journal.as_ref().is_none_or(JournalLeft::fits)
+                && pipe.tap.as_ref().is_none_or(TapLeft::fits);
+            if !fits {
+                let (channel, name) = (pipe.key.channel.name(), &pipe.plan.name);
+                return Err(format!("{channel} of {name}: what was begun does not fit"));
+            }
+        }
+        match self.held.iter().find(|held| held.lost > u64::MAX / 2) {
+            Some(held) => Err(format!("log {}: more was lost than can be", held.path.display())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl LogsLeft {
+    /// Takes output in where each of the pipes stands, and forgets it.
+    pub fn try_out(self, data: &[u8]) {
+        for pipe in self.pipes {
+            let PipeLeft { key, pid, plan, ansi, lines, journal, tap, .. } = pipe;
+            if let Some(mut ansi) = ansi {
+                ansi.strip(data, &mut Vec::new());
+            }
+            if let Some(mut lines) = lines {
+                lines.feed(data, |_, _| ());
+                lines.finish(|_, _| ());
+            }
+            if let Some(left) = journal {
+                let mut journal = ToJournal::new(&plan.name, "program", key, pid);
+                journal.resume(left);
+                journal.feed(data, |_, _| ());
+                journal.finish(|_, _| ());
+            }
+            if let Some(tap) = tap {
+                tap.try_out(data);
+            }
+        }
     }
 }
 
@@ -108,7 +155,7 @@ impl Pipe {
     fn hand_over(self) -> (PipeLeft, OwnedFd) {
         let Self { key, generation, pid, plan, fd, ansi, lines, journal, tap, ended, left, .. } =
             self;
-        let journal = journal.map(super::journal::ToJournal::hand_over);
+        let journal = journal.map(ToJournal::hand_over);
         let tap = tap.map(super::tap::Tap::hand_over);
         (PipeLeft { key, generation, pid, plan, ansi, lines, journal, tap, ended, left }, fd)
     }

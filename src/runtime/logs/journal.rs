@@ -43,6 +43,13 @@ pub(super) struct JournalLeft {
     alive: bool,
 }
 
+impl JournalLeft {
+    /// Whether it is as it may be between two pieces of output.
+    pub(super) fn fits(&self) -> bool {
+        self.lines.fits()
+    }
+}
+
 impl ToJournal {
     /// Takes it to another daemon.
     pub(super) fn hand_over(self) -> JournalLeft {

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::systemd::journal::LineEnd;
 
+/// Parts of a line are no shorter: one has to have room for a character.
+const SHORTEST: usize = 64;
+
 /// Holds back the last, unfinished line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Lines {
@@ -16,6 +19,11 @@ impl Lines {
     /// Lines of at most so many bytes.
     pub(super) fn new(longest: usize) -> Self {
         Self { partial: Vec::new(), longest }
+    }
+
+    /// Whether it is as it may be between two pieces of output, with lines that can be cut.
+    pub(super) fn fits(&self) -> bool {
+        self.partial.len() <= self.longest && self.longest >= SHORTEST
     }
 
     /// Hands over every line that is finished, without its newline; empty ones too (C-380).

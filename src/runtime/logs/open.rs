@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use nix::sys::statfs::fstatfs;
 
+use crate::sys::failpoint;
+
 /// Opens a log to write at its end, and creates it if it is not there: with mode 0600 and without
 /// following a symbolic link when `private`, else as the umask says (C-379).
 ///
@@ -19,6 +21,7 @@ use nix::sys::statfs::fstatfs;
 /// What the system says of the path.
 pub fn open_log(path: &Path, private: bool) -> io::Result<File> {
     let (mode, extra) = if private { (0o600, libc::O_NOFOLLOW) } else { (0o666, 0) };
+    failpoint::before_on("open", path)?;
     let open = |configure: fn(&mut OpenOptions) -> &mut OpenOptions| {
         let mut options = OpenOptions::new();
         configure(&mut options)

@@ -18,6 +18,7 @@ use super::stream::Stream;
 use crate::core::rotate::{Cut, Rotation};
 use crate::model::message::Kind;
 use crate::model::record::{Level, Record};
+use crate::sys::failpoint;
 
 /// How often what fails is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
@@ -230,6 +231,7 @@ impl Output {
                 }
             };
             regular.set_append(true)?;
+            failpoint::before_on("write", &self.path)?;
             let n = regular.file.write(&data[..n])?;
             regular.size += n as u64;
             return Ok(n);
@@ -293,6 +295,7 @@ impl Output {
         let mut offset = i64::try_from(regular.size).map_err(io::Error::other)?;
         let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
         let most = most.min(room);
+        failpoint::before_on("write", &self.path)?;
         let n = splice(pipe, None, &regular.file, Some(&mut offset), most, flags)?;
         regular.size += n as u64;
         self.news.grew |= n > 0;
@@ -353,7 +356,8 @@ impl Output {
     fn rename_backups(&self) -> Result<(), (PathBuf, io::Error)> {
         for (from, to) in self.rotation.renames(&self.path, |path| path.symlink_metadata().is_ok())
         {
-            match fs::rename(&from, &to) {
+            let may = failpoint::before_on("rename", &from).map_err(io::Error::from);
+            match may.and_then(|()| fs::rename(&from, &to)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err((from, error)),
                 _ => {}
             }

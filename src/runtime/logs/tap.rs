@@ -14,7 +14,7 @@ use super::handle::Inbox;
 use super::plan::{ChannelKey, ChannelPlan};
 use crate::core::action::Generation;
 use crate::core::ansi::Ansi;
-use crate::core::capture::{Kept, Splitter};
+use crate::core::capture::{Kept, Piece, Splitter};
 
 /// Bytes of one channel that may be on their way; one piece more than that at most.
 const OF_CHANNEL: usize = 256 * 1024;
@@ -72,7 +72,8 @@ pub struct Tapped {
     pub pid: i32,
     /// What it is.
     pub what: What,
-    /// How many bytes the spawn said before these, if they are [`What::Protocol`]: after a change
+    /// How many bytes the spawn said before these, if they are [`What::Protocol`], or were told when
+    /// they are [`What::Taken`]: after a change
     /// of daemons the same ones may come again.
     pub ordinal: u64,
     /// The bytes.
@@ -298,7 +299,8 @@ impl Tap {
         }
         let (key, generation, pid) = (self.key, self.generation, self.pid);
         let permit = Permit { bytes, accounts };
-        let ordinal = if what == What::Protocol { self.words.said } else { 0 };
+        let numbered = matches!(what, What::Protocol | What::Taken);
+        let ordinal = if numbered { self.words.said } else { 0 };
         // Nobody hears it: it is dropped.
         let _ = self.tapped.send(Tapped { key, generation, pid, what, ordinal, data, permit });
     }
@@ -323,6 +325,25 @@ pub(super) struct TapLeft {
     said: u64,
     #[serde(default)]
     confirmed: usize,
+}
+
+impl TapLeft {
+    /// Whether it is as it may be between two pieces of output.
+    pub(super) fn fits(&self) -> bool {
+        self.capture.as_ref().is_none_or(|capture| capture.splitter.fits())
+    }
+
+    /// Takes output in, and forgets it.
+    pub(super) fn try_out(self, data: &[u8]) {
+        let Some(Capture { mut splitter, mut text }) = self.capture else { return };
+        let mut hear = |piece: Piece<'_>| match piece {
+            Piece::Output(_) => {}
+            Piece::Inside(data) => drop(text.push(data)),
+            Piece::Complete => drop(text.take()),
+        };
+        splitter.feed(data, &mut hear);
+        splitter.finish(&mut hear);
+    }
 }
 
 /// The communications of one channel of one child.

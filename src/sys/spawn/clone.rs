@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use super::child::{Job, run};
 use super::{SpawnFailure, Stage};
+use crate::sys::failpoint;
 
 /// No exit signal is part of the flags: see the module above.
 const FLAGS: c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
@@ -16,6 +17,7 @@ const FLAGS: c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
 /// Makes the child, and waits until it has executed its program or ended.
 pub(super) fn start(job: &Job) -> Result<(i32, Option<OwnedFd>), SpawnFailure> {
     let failed = |errno| SpawnFailure { stage: Stage::Fork, errno };
+    failpoint::before("clone").map_err(failed)?;
     let stack = Stack::new().map_err(failed)?;
     if let Some(cgroup) = job.cgroup() {
         match into_cgroup::start(job, &stack, cgroup) {

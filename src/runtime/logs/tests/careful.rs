@@ -21,12 +21,19 @@ impl Bench {
     }
 
     /// What was told until now, and the number of each first byte.
-    fn told(&mut self) -> Vec<(What, u64, String)> {
+    fn all_told(&mut self) -> Vec<(What, u64, String)> {
         self.sync();
         let mut told = Vec::new();
         while let Ok(tapped) = self.tapped.try_recv() {
             told.push((tapped.what, tapped.ordinal, String::from_utf8(tapped.data).unwrap()));
         }
+        told
+    }
+
+    /// The same without what was told of the pipe.
+    fn told(&mut self) -> Vec<(What, u64, String)> {
+        let mut told = self.all_told();
+        told.retain(|(what, ..)| *what != What::Taken);
         told
     }
 }
@@ -60,6 +67,18 @@ fn words_are_told_once_and_logged_when_they_are_confirmed() {
     assert_eq!(bench.text("a.log"), "READY\nRESULT 2\nOK");
     listener.write_all(b"READY\n").unwrap();
     assert_eq!(bench.told(), [word(17, "READY\n")]);
+}
+
+#[test]
+fn it_is_told_when_words_have_left_their_pipe() {
+    let mut bench = Bench::careful();
+    let mut listener = bench.listener();
+    listener.write_all(b"READY\n").unwrap();
+    assert_eq!(bench.all_told(), [word(0, "READY\n")]);
+    bench.confirm(2);
+    assert_eq!(bench.all_told(), [], "some are still there");
+    bench.confirm(4);
+    assert_eq!(bench.all_told(), [(What::Taken, 6, String::new())]);
 }
 
 #[test]
