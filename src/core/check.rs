@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::key::ProcKey;
 use super::supervisor::Supervisor;
-use crate::model::spec::GroupSpec;
+use crate::model::spec::{GroupSpec, ProcessKind};
 use crate::model::state::DaemonState;
 
 /// Counters stay below this, so that they have room to go on.
@@ -161,6 +161,12 @@ fn check_spec(spec: &GroupSpec) -> Result<(), String> {
         let name = &process.name;
         if name.group != spec.name {
             return Err(format!("group {}: {name} is a process of another group", spec.name));
+        }
+        if matches!(process.kind, ProcessKind::EventListener) != spec.listener.is_some() {
+            return Err(format!(
+                "group {}: {name} is a listener without a pool, or none",
+                spec.name
+            ));
         }
         if !names.insert(name) {
             return Err(format!("group {}: {name} is there twice", spec.name));

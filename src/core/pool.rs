@@ -510,7 +510,7 @@ impl Pool {
         );
         if session.restartable && !session.exited {
             let strikes = self.strikes.entry(run.key).or_insert(0);
-            *strikes = (*strikes + 1).min(STRIKES_MAX);
+            *strikes = strikes.saturating_add(1).min(STRIKES_MAX);
             session.restart_at = Some(turn.now.mono + Duration::from_secs((*strikes).into()));
             let text = format!("is restarted in {strikes} s, to receive events again");
             session.say(Level::Info, &text, turn);

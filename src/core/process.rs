@@ -183,7 +183,7 @@ impl Process {
             return Err(format!("it is {state}, and nothing follows"));
         }
         if self.backoff.max(self.quick_runs) > u32::MAX / 2 {
-            return Err("it was tried too often".to_owned());
+            return Err("a counter is at its end".to_owned());
         }
         Ok(())
     }

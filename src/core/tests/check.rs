@@ -89,7 +89,11 @@ fn a_counter_has_room_to_go_on() {
     }
     refused(&world, |s| s["next_key"] = json!(u32::MAX), "the counter of the key is at its end");
     refused(&world, |s| s["serials"]["published"] = json!(u64::MAX), "the event serial is at");
-    refused(&world, |s| named(s, "backoff")["backoff"] = json!(u32::MAX), "tried too often");
+    refused(
+        &world,
+        |s| named(s, "backoff")["backoff"] = json!(u32::MAX),
+        "a counter is at its end",
+    );
 }
 
 #[test]
@@ -130,6 +134,8 @@ fn the_events_of_a_pool_are_counted_and_of_its_own_listeners() {
     refused(&world, |s| pool(s, "/sessions/0/event", Value::Null), "owes one and has none");
     let begun = json!(vec![b'R'; 256]);
     refused(&world, |s| pool(s, "/sessions/0/listener/begun", begun), "its words do not fit");
+    let none = |s: &mut Value| s["configured"][0]["listener"] = Value::Null;
+    refused(&world, none, "l:l_0 is a listener without a pool");
     refused(&world, |s| s["outlet"]["bytes"] = json!(1), "outlet: the bytes are counted wrong");
     let open = json!([[{"key": 0, "generation": 1}, 0]]);
     refused(&world, |s| s["outlet"]["open"] = open, "process #0 has 0 channels");

@@ -15,7 +15,16 @@ fn kept(name: &str) -> Vec<u8> {
 
 #[test]
 fn a_state_that_does_not_fit_together_is_refused_with_the_reason() {
-    for name in ["everything", "one", "pool", "stopping", "no-processes", "clock-at-its-end"] {
+    let fit = [
+        "everything",
+        "one",
+        "pool",
+        "stopping",
+        "no-processes",
+        "clock-at-its-end",
+        "many-strikes",
+    ];
+    for name in fit {
         let outcome = parse(&kept(name)).map(drop);
         assert_eq!(outcome, Ok(()), "{name}");
     }
