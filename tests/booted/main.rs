@@ -7,6 +7,7 @@
 mod access;
 mod bus;
 mod change;
+mod cleanup;
 mod endings;
 mod install;
 mod journal;
