@@ -13,6 +13,8 @@ mod install;
 mod journal;
 mod login;
 mod machine;
+mod numbers;
+mod recovery;
 mod remove;
 mod rootfs;
 mod service;
