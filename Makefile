@@ -26,7 +26,7 @@ NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
 
-.PHONY: help run test check bench upgrades chaos fuzz fmt generated deb lintian deps deb-deps upstream clients axe nextest deny clean
+.PHONY: help run test check bench upgrades kills chaos fuzz fmt generated deb lintian deps deb-deps upstream clients axe nextest deny clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -69,6 +69,12 @@ UPGRADES ?= 1000
 upgrades: ## Upgrade a daemon in place UPGRADES times (1000) while its programs write
 	SUPERVISOR_UPGRADES=$(UPGRADES) $(CARGO) test --test daemon -- --exact \
 	    upgrade::programs_run_on_and_not_a_byte_of_their_output_is_lost
+
+KILLS ?= 100
+
+kills: deps deb ## Kill the daemon KILLS times (100) under a booted systemd while its programs write
+	SUPERVISOR_KILLS=$(KILLS) $(CARGO) test --test booted -- \
+	    a_hundred_programs_that_write_outlive_each_daemon
 
 CHAOS_SECONDS ?= 1800
 

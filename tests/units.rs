@@ -7,6 +7,7 @@ use std::process::Command;
 
 const SERVICE: &str = include_str!("../systemd/supervisor.service");
 const SOCKET: &str = include_str!("../systemd/supervisor.socket");
+const CLEANUP: &str = include_str!("../systemd/supervisor-cleanup@.service");
 const SHIPPED: &str = include_str!("../packaging/supervisord.conf");
 /// What the unit and the package agree on.
 const CONFIGURATION: &str = "/etc/supervisor/supervisord.conf";
@@ -68,18 +69,43 @@ fn a_broken_configuration_is_not_tried_again() {
     assert_eq!(value(SERVICE, "RestartPreventExitStatus"), "2");
 }
 
+#[test]
+fn programs_outlive_a_daemon_that_is_killed_and_no_other() {
+    // Signals to the cgroup would hit programs, or leave them to nobody.
+    assert_eq!(value(SERVICE, "KillMode"), "process");
+    let (cleanup, unit) = ("/usr/lib/supervisor/cleanup", "supervisor-cleanup@%N.service");
+    assert_eq!(value(SERVICE, "ExecStopPost"), format!("+{cleanup} %n"));
+    assert_eq!((value(SERVICE, "OnFailure"), value(SERVICE, "OnSuccess")), (unit, unit));
+    assert_eq!(value(CLEANUP, "ExecStart"), format!("{cleanup} %i.service"));
+    assert_eq!(value(CLEANUP, "Before"), "%i.service");
+}
+
+#[test]
+fn systemd_can_hand_over_all_that_it_keeps() {
+    // It cannot give a descriptor a number that the soft limit does not allow.
+    let kept: u64 = value(SERVICE, "FileDescriptorStoreMax").parse().expect("a number");
+    let (soft, _) = value(SERVICE, "LimitNOFILE").split_once(':').expect("two limits");
+    assert_eq!(soft.parse(), Ok(kept + 1024));
+    assert!(values(SERVICE, "Environment").contains(&format!("FDSTORE={kept}").as_str()));
+}
+
 /// A directory with the units, in which every program that they name exists.
 fn as_installed() -> (tempfile::TempDir, Vec<PathBuf>) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut paths = Vec::new();
-    for (name, text) in [("supervisor.service", SERVICE), ("supervisor.socket", SOCKET)] {
+    let units = [
+        ("supervisor.service", SERVICE),
+        ("supervisor.socket", SOCKET),
+        ("supervisor-cleanup@.service", CLEANUP),
+    ];
+    for (name, text) in units {
         let bin = dir.path().display().to_string();
-        let text = text.replace("/usr/bin", &bin);
+        let text = text.replace("/usr/bin", &bin).replace("/usr/lib/supervisor", &bin);
         let path = dir.path().join(name);
         std::fs::write(&path, text).expect("a unit");
         paths.push(path);
     }
-    for name in ["supervisord", "supervisorctl"] {
+    for name in ["supervisord", "supervisorctl", "cleanup"] {
         let path = dir.path().join(name);
         std::fs::write(&path, "#!/bin/sh\n").expect("a program");
         let mode = std::fs::Permissions::from_mode(0o755);
@@ -104,7 +130,8 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 
 #[test]
 fn every_setting_is_given_once() {
-    for unit in [SERVICE, SOCKET] {
+    const MANY: [&str; 2] = ["Alias", "Environment"];
+    for unit in [SERVICE, SOCKET, CLEANUP] {
         let mut seen = BTreeMap::new();
         for line in unit.lines().filter(|line| !line.starts_with(['#', '['])) {
             if let Some((key, _)) = line.split_once('=') {
@@ -112,7 +139,7 @@ fn every_setting_is_given_once() {
             }
         }
         let twice: Vec<_> =
-            seen.iter().filter(|(key, count)| **key != "Alias" && **count > 1).collect();
+            seen.iter().filter(|(key, count)| !MANY.contains(key) && **count > 1).collect();
         assert!(twice.is_empty(), "{twice:?}");
     }
 }

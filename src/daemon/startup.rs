@@ -97,6 +97,7 @@ fn start(
     let daemon = &settings.daemon;
 
     pidfile::check_free(&daemon.pidfile).map_err(|error| StartError::Running(error.to_string()))?;
+    limits::set_store_aside(manager.keeps());
     let mut records =
         limits::ensure_minimums(daemon.minfds, daemon.minprocs).map_err(|error| usage(&error))?;
     let nofile = limits::raise_open_files().ok();
@@ -147,6 +148,7 @@ fn take_back(
         env!("CARGO_PKG_VERSION")
     );
     let mut records = vec![Record::new(Level::Warn, text)];
+    limits::set_store_aside(manager.keeps());
     match limits::ensure_minimums(daemon.minfds, daemon.minprocs) {
         Ok(notes) => records.extend(notes),
         Err(error) => records.push(Record::new(Level::Critical, error.to_string())),

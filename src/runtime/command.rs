@@ -39,7 +39,8 @@ pub struct Inheritance {
 
 /// What the service manager tells the daemon alone: a child that took it for its own would speak
 /// in the daemon's name, or take descriptors for its own that it does not have.
-const FOR_THE_DAEMON: [&str; 6] = [
+const FOR_THE_DAEMON: [&str; 7] = [
+    "FDSTORE",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
     "LISTEN_PID",

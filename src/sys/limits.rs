@@ -1,8 +1,8 @@
 //! Resource limits of the daemon.
 //!
-//! In this order: [`ensure_minimums`] before privileges are dropped (root may raise a hard limit,
-//! C-420), then [`raise_open_files`]. What the latter answers is for children: they inherit what
-//! `minfds` asked for (C-125), not what the daemon takes for itself.
+//! In this order: [`set_store_aside`], then [`ensure_minimums`] before privileges are dropped (root
+//! may raise a hard limit, C-420), then [`raise_open_files`]. What the last one answers is for
+//! children: they inherit what `minfds` asked for (C-125), not what the daemon takes for itself.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
@@ -39,6 +39,24 @@ pub enum LimitError {
         /// The hard limit that there is.
         hard: rlim_t,
     },
+}
+
+/// What programs start from where the unit has a soft limit that leaves room for the store.
+const BESIDE_STORE: rlim_t = 1024;
+
+/// Lowers the soft limit of open files to 1024 if it is that and the size of the service manager's
+/// descriptor store on top: it is so high only for the store to be handed over, and some programs
+/// use select(2). Any other limit was set with programs in mind. Nothing can be opened before
+/// [`raise_open_files`] when more is open already.
+pub fn set_store_aside(store: usize) {
+    let both = rlim_t::try_from(store).ok().and_then(|store| store.checked_add(BESIDE_STORE));
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((soft, hard)) if store > 0 && Some(soft) == both => {
+            // Lowering is always allowed.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, BESIDE_STORE, hard);
+        }
+        _ => {}
+    }
 }
 
 /// Sees to it that the soft limits are at least this high, and raises the hard ones where they are
@@ -139,6 +157,21 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("The limit is 160 here"), "{text}");
+    }
+
+    #[test]
+    fn programs_do_not_get_the_room_that_the_descriptor_store_needs() {
+        if !alone(module_path!(), "programs_do_not_get_the_room_that_the_descriptor_store_needs") {
+            return;
+        }
+        setrlimit(Resource::RLIMIT_NOFILE, 1124, 2000).unwrap();
+        for another in [0, 99, 101, usize::MAX] {
+            set_store_aside(another);
+            assert_eq!(getrlimit(Resource::RLIMIT_NOFILE), Ok((1124, 2000)));
+        }
+        set_store_aside(100);
+        assert_eq!(raise_open_files(), Ok((1024, 2000)));
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE), Ok((2000, 2000)));
     }
 
     /// Whether this process has CAP_SYS_RESOURCE, which root in a container may lack.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use nix::unistd::pipe2;
 use sd_notify::NotifyState;
@@ -40,7 +41,7 @@ pub struct Manager {
     watchdog: Option<Duration>,
     /// The process it was told to, when the daemon is another.
     started: u32,
-    /// How many descriptors it keeps for the next process (`$FDSTORE`).
+    /// How many descriptors it keeps for the next process.
     keeps: u32,
 }
 
@@ -53,7 +54,7 @@ impl Manager {
             address: env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty()),
             watchdog: sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero()),
             started: std::process::id(),
-            keeps: env::var("FDSTORE").ok().and_then(|max| max.parse().ok()).unwrap_or_default(),
+            keeps: keeps(),
         }
     }
 
@@ -107,6 +108,14 @@ impl Manager {
         // There is nobody left to tell that it could not be told.
         let _ = notifier.say_last(&message(&states));
     }
+}
+
+/// How many descriptors the service manager keeps (`$FDSTORE`), as far as it can hand them to a
+/// process with the limit of open files that this one was started with.
+fn keeps() -> u32 {
+    let kept: u32 = env::var("FDSTORE").ok().and_then(|max| max.parse().ok()).unwrap_or_default();
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+    kept.min(u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
 /// States as one message.

@@ -1,15 +1,13 @@
-//! How it ends: in order, by a crash, by a hang.
+//! How it ends in order, and how programs do.
 
+use super::installed;
 use super::machine::Machine;
 use super::rootfs::Suite;
 use super::service::show;
-use super::{PROGRAMS, installed};
 
 super::on_each_suite!(
     stop_ends_programs_by_priority,
     stop_waits_as_long_as_programs_may_take,
-    a_killed_daemon_is_restarted_and_no_program_runs_twice,
-    a_frozen_daemon_is_restarted,
     nothing_of_a_program_is_left_behind,
 );
 
@@ -60,43 +58,6 @@ fn stop_waits_as_long_as_programs_may_take(suite: Suite) {
     machine.journal_has("-u supervisor", "Stopped supervisor.service");
 }
 
-/// What must hold once systemd has restarted it: new pids, each program once.
-fn came_back(machine: &Machine, main: &str, pids: &str) {
-    machine.until(&format!(
-        "test $(systemctl show supervisor --value -p NRestarts) = 1 && \
-         systemctl is-active supervisor && test $(systemctl show supervisor --value -p MainPID) != {main}"
-    ));
-    machine.until("supervisorctl status && ! supervisorctl status | grep -v RUNNING");
-    let after = machine.ok("pgrep -x sleep");
-    assert_eq!(after.lines().count(), 3, "each program once: {after}");
-    assert!(after.lines().all(|pid| !pids.lines().any(|old| old == pid)), "{pids}\n{after}");
-}
-
-fn a_killed_daemon_is_restarted_and_no_program_runs_twice(suite: Suite) {
-    let machine = installed(suite);
-    machine.write("/etc/supervisor/conf.d/shop.conf", PROGRAMS);
-    machine.ok("systemctl restart supervisor");
-    let (main, pids) = (show(&machine, "MainPID"), machine.ok("pgrep -x sleep"));
-    machine.ok(&format!("kill -KILL {main}"));
-    came_back(&machine, &main, &pids);
-}
-
-fn a_frozen_daemon_is_restarted(suite: Suite) {
-    let machine = installed(suite);
-    machine.write("/etc/supervisor/conf.d/shop.conf", PROGRAMS);
-    let usual = show(&machine, "WatchdogUSec");
-    assert!(!["0", "infinity", ""].contains(&usual.as_str()), "no watchdog: {usual}");
-    machine.write(
-        "/etc/systemd/system/supervisor.service.d/watchdog.conf",
-        "[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\n",
-    );
-    machine.ok("systemctl daemon-reload && systemctl restart supervisor");
-    let (main, pids) = (show(&machine, "MainPID"), machine.ok("pgrep -x sleep"));
-    machine.ok(&format!("kill -STOP {main}"));
-    machine.journal_has("-u supervisor", "Watchdog timeout");
-    came_back(&machine, &main, &pids);
-}
-
 fn nothing_of_a_program_is_left_behind(suite: Suite) {
     // C-212
     let machine = installed(suite);
@@ -131,7 +92,7 @@ fn nothing_of_a_program_is_left_behind(suite: Suite) {
     machine.until(
         "! test -d /sys/fs/cgroup$(systemctl show supervisor --value -p ControlGroup)/forker",
     );
-    // What was to be left alone is the service manager's, when the service ends.
+    // What was to be left alone goes when the service ends.
     machine.ok("systemctl stop supervisor && ! pgrep sleep");
     assert_eq!(show(&machine, "Result"), "success");
 }

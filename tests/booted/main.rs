@@ -7,11 +7,14 @@
 mod access;
 mod bus;
 mod change;
+mod cleanup;
 mod endings;
 mod install;
 mod journal;
 mod login;
 mod machine;
+mod numbers;
+mod recovery;
 mod remove;
 mod rootfs;
 mod service;

@@ -3,7 +3,7 @@
 use super::machine::{DEB, Machine};
 use super::rootfs::{DEBIANS_OWN, Suite};
 use super::service::show;
-use super::{PROGRAMS, bare, installed};
+use super::{PROGRAMS, bare, installed, numbers};
 
 super::on_each_suite!(
     from_debians_with_its_configuration,
@@ -115,26 +115,14 @@ fn from_itself(suite: Suite) {
 
 /// A hundred programs that write numbers, while the package is installed again.
 fn from_itself_with_a_hundred_programs_that_write(suite: Suite) {
-    const COUNT: &str = "[program:count]\ncommand=/bin/sh -c 'i=0; while [ ! -e /tmp/enough ]; do \
-        i=$((i+1)); echo $i; [ $((i%%50)) != 0 ] || sleep 0.5; done; echo end; exec sleep inf'\n\
-        numprocs=100\nprocess_name=%(process_num)d\nstartsecs=0\n\
-        stdout_logfile=/var/log/supervisor/count-%(process_num)d.log\n";
     let machine = installed(suite);
-    machine.write("/etc/supervisor/conf.d/count.conf", COUNT);
-    machine.ok("supervisorctl update");
-    machine.until("[ $(supervisorctl status | grep -c RUNNING) = 100 ]");
-    let pids = machine.ok("supervisorctl pid all");
+    let pids = numbers::start(&machine);
     for _ in 0..3 {
         machine.ok(&format!("apt-get -qq -y reinstall {DEB} 2>&1"));
     }
     assert_eq!(machine.ok("supervisorctl pid all"), pids);
     assert_eq!(show(&machine, "NRestarts"), "0");
-    machine.ok("touch /tmp/enough");
-    machine.until("[ $(grep -lx end /var/log/supervisor/count-*.log | wc -l) = 100 ]");
-    // Each log has all numbers in order.
-    let wrong = "for log in /var/log/supervisor/count-*.log; do \
-        awk '$0 == \"end\" { exit } $0 != NR { print FILENAME, NR, $0; exit }' $log; done";
-    assert_eq!(machine.ok(wrong), "");
+    numbers::end(&machine);
 }
 
 fn back_to_debians(suite: Suite) {

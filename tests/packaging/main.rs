@@ -141,6 +141,8 @@ fn maintainer_scripts_are_valid_shell() {
         // What is enabled is the administrator's affair, and deb-systemd-helper knows it.
         assert!(!text.contains("systemctl enable"), "{script}");
     }
+    let output = run(Command::new("sh").arg("-n").arg(tree("packaging/cleanup")));
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
 }
 
 #[test]

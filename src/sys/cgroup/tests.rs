@@ -217,6 +217,31 @@ fn children_are_born_in_their_cgroup_or_move_there() {
 }
 
 #[test]
+fn a_daemon_settles_beside_the_programs_of_the_last_one() {
+    let name = "a_daemon_settles_beside_the_programs_of_the_last_one";
+    if !is_root() || !alone(module_path!(), name) {
+        return;
+    }
+    let ground = Ground::new("again");
+    ground.mark(b"1");
+    let tree = Tree::settle(place().unwrap(), None).unwrap();
+    let (runs, ended) = (ProcessName::new("a", "runs"), ProcessName::new("a", "ended"));
+    let mut child = spawn(&shell("read line", Some(tree.make(&runs).unwrap()))).unwrap();
+    drop(tree.make(&ended).unwrap());
+    // Where the service manager puts the next one.
+    fs::write(ground.dir.join("cgroup.procs"), "0").unwrap();
+    let next = Tree::settle(place().unwrap(), None).unwrap();
+    assert_eq!(ground.names(), ["a:runs", OWN]);
+    assert_eq!(cgroup_of(child.pid), next.path_of(&runs));
+    assert_eq!(cgroup_of(std::process::id().cast_signed()), next.path().join(OWN));
+    drop(child.stdin.take());
+    reap::wait(child.pid).unwrap();
+    while !next.remove(&runs) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn a_failed_move_is_told_and_nothing_is_started() {
     let name = "a_failed_move_is_told_and_nothing_is_started";
     if !alone(module_path!(), name) {

@@ -53,6 +53,8 @@ impl Tree {
             let path = path.to_owned();
             move |error| Refusal { what, path, error }
         };
+        // That of the last daemon, as one of a program: see `make`.
+        remove(&own, MAX_DEPTH);
         create(&own).map_err(refused("could not make", &own))?;
         let procs = own.join("cgroup.procs");
         fs::write(&procs, "0").map_err(refused("could not move the daemon by", &procs))?;
