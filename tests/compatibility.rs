@@ -196,6 +196,10 @@ fn tests_in(text: &str) -> Vec<(String, BTreeSet<u16>)> {
     static TEST: LazyLock<Regex> = LazyLock::new(|| pattern(r"^#\[(?:\w+::)*test\b"));
 
     let lines: Vec<&str> = text.lines().collect();
+    // What `on_each_suite!` makes tests of.
+    let suites = text.split_once("on_each_suite!(").and_then(|(_, rest)| rest.split_once(");"));
+    let suites: Vec<&str> =
+        suites.map_or_else(Vec::new, |(names, _)| names.split(',').map(str::trim).collect());
     let mut found = Vec::new();
     // The indentation and name of each module that is open.
     let mut modules: Vec<(&str, &str)> = Vec::new();
@@ -215,7 +219,10 @@ fn tests_in(text: &str) -> Vec<(String, BTreeSet<u16>)> {
             modules.push((indent, module.get(1).expect("it has a name").as_str()));
         }
         let is_test = lines[head..at].iter().any(|line| TEST.is_match(line.trim_start()));
-        if let (true, Some(function)) = (is_test, FUNCTION.captures(code)) {
+        let function = FUNCTION
+            .captures(code)
+            .filter(|function| is_test || suites.iter().any(|name| *name == &function[1]));
+        if let Some(function) = function {
             let length = if line.ends_with('}') {
                 0
             } else {
