@@ -26,7 +26,7 @@ NEEDED := python3:python3 nginx:nginx-light redis-server:redis-server redis-cli:
 # What the package is built and checked with.
 DEB_NEEDED := dpkg-buildpackage:dpkg-dev dh:debhelper fakeroot:fakeroot lintian:lintian
 
-.PHONY: help run test check bench upgrades kills chaos fuzz fmt generated deb lintian deps deb-deps upstream clients axe nextest deny clean
+.PHONY: help run test check bench upgrades kills chaos fuzz sanitize fmt generated deb lintian deps deb-deps upstream clients axe nextest deny clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -96,6 +96,12 @@ fuzz: ## Feed the readers of what comes from outside random input, FUZZ_SECONDS 
 	        -dict=fuzz/$$target.dict -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	        -max_len=65536 -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
+
+# Leaks are not looked for: what a thread still holds when the tests end is none.
+sanitize: ## Run the tests of sys, runtime and systemd under AddressSanitizer
+	ASAN_OPTIONS=detect_leaks=0 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
+	    $(CARGO) test --lib --target "$$(rustc -vV | sed -n 's/^host: //p')" \
+	    --target-dir target/sanitize -- sys:: runtime:: systemd::
 
 fmt: ## Format the source
 	$(CARGO) fmt

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal;
 
 use crate::support::PATIENCE;
+use crate::support::daemon::command;
+use crate::support::disk::SmallDisk;
 use crate::support::manager::{Service, ctl_command};
 use crate::support::process::{Running, run};
 use crate::support::scratch::Scratch;
@@ -96,6 +98,11 @@ fn programs() -> String {
         )
         .expect("memory");
     }
+    // What a full disk does not take is lost, and said.
+    text += "[program:full]\ncommand=/usr/bin/python3 -S %(here)s/worker.py full steady\n\
+             directory=%(here)s\nstdout_logfile=%(here)s/disk/full.log\n\
+             stdout_logfile_maxbytes=20000\nstdout_logfile_backups=1\nstderr_logfile=NONE\n\
+             startsecs=0\nstopwaitsecs=1\n";
     text + "[eventlistener:all]\ncommand=/usr/bin/python3 -S %(here)s/listener.py\n\
             events=EVENT\ndirectory=%(here)s\nstdout_logfile=NONE\nstderr_logfile=NONE\n\
             buffer_size=100000\n"
@@ -137,11 +144,37 @@ struct Troubles {
     upgrades: usize,
     restarts: usize,
     kills: usize,
+    buses: usize,
+    full_disks: usize,
 }
 
-/// What happens to the daemon itself.
-fn trouble(service: &mut Service, seed: u64, until: Instant) -> Troubles {
+/// A system bus that lets everybody do everything.
+const BUS: &str = r#"<busconfig><type>system</type><listen>unix:path=bus</listen>
+<auth>EXTERNAL</auth><policy context="default"><allow user="*"/><allow own="*"/>
+<allow send_destination="*"/><allow send_type="signal"/><allow send_requested_reply="true"/>
+<allow receive_sender="*"/></policy></busconfig>"#;
+
+fn start_bus(place: &Path) -> Running {
+    let _ = fs::remove_file(place.join("bus"));
+    let mut bus = command("dbus-daemon", place);
+    bus.arg("--config-file=bus.conf").args(["--nofork", "--print-address"]);
+    let bus = Running::spawn(&mut bus);
+    let up = |text: &str| text.contains("unix:").then_some(());
+    assert!(bus.stdout.wait(PATIENCE, up).is_some(), "{}", bus.stderr.text());
+    bus
+}
+
+/// What is around the daemon.
+struct Place<'a> {
+    dir: &'a Path,
+    disk: &'a SmallDisk,
+}
+
+/// What happens to the daemon itself, and to what is around it.
+fn trouble(service: &mut Service, place: &Place, seed: u64, until: Instant) -> Troubles {
     let mut dice = Dice(seed);
+    let mut bus = start_bus(place.dir);
+    let mut full = false;
     let mut troubles = Troubles::default();
     let mut ready = true;
     while Instant::now() < until {
@@ -161,6 +194,21 @@ fn trouble(service: &mut Service, seed: u64, until: Instant) -> Troubles {
                 // It may be stopping to start again.
                 service.ctl(&["upgrade"]);
                 troubles.upgrades += 1;
+            }
+            11 => {
+                bus.signal(Signal::SIGKILL);
+                assert!(bus.wait(PATIENCE).is_some(), "it is killed");
+                bus = start_bus(place.dir);
+                troubles.buses += 1;
+            }
+            12 => {
+                if full {
+                    place.disk.free();
+                } else {
+                    place.disk.fill();
+                }
+                full = !full;
+                troubles.full_disks += 1;
             }
             _ if kills => {
                 // It may be in the middle of anything, a start too.
@@ -212,7 +260,10 @@ fn nothing_is_lost_and_nothing_runs_twice_whatever_happens() {
     let scratch = Scratch::new();
     scratch.write("worker.py", WORKER);
     scratch.write("listener.py", LISTENER);
-    let mut service = Service::start(&scratch, &programs());
+    scratch.write("bus.conf", BUS);
+    let disk = SmallDisk::mount(&scratch.join("disk"), "256k");
+    let bus = format!("unix:path={}", scratch.join("bus").display());
+    let mut service = Service::start_with_bus(&scratch, &programs(), &bus);
     let until = Instant::now() + Duration::from_secs(seconds);
     let answered = AtomicUsize::new(0);
     let place = scratch.path();
@@ -221,7 +272,7 @@ fn nothing_is_lost_and_nothing_runs_twice_whatever_happens() {
             let answered = &answered;
             scope.spawn(move || client(place, seed ^ (client_number << 20), until, answered));
         }
-        trouble(&mut service, seed, until)
+        trouble(&mut service, &Place { dir: place, disk: &disk }, seed, until)
     });
 
     // It comes to rest, and what it says is so.

@@ -56,9 +56,10 @@ pub struct Service {
     ground: Delegated,
     dir: PathBuf,
     config: PathBuf,
-    program: PathBuf,
     address: PathBuf,
     book: Arc<(Mutex<Book>, Condvar)>,
+    /// Where the daemon looks for the system bus.
+    bus: String,
     /// What earlier daemons logged.
     earlier: String,
 }
@@ -66,12 +67,13 @@ pub struct Service {
 impl Service {
     /// Writes [`HEAD`] and `programs` as `supervisord.conf` and starts the service on it.
     pub fn start(scratch: &Scratch, programs: &str) -> Self {
-        let config = scratch.write("supervisord.conf", format!("{HEAD}{programs}"));
-        Self::start_on(scratch, &config, Path::new(SUPERVISORD))
+        let nowhere = format!("unix:path={}", scratch.join("no-bus").display());
+        Self::start_with_bus(scratch, programs, &nowhere)
     }
 
-    /// Starts a program on a configuration.
-    pub fn start_on(scratch: &Scratch, config: &Path, program: &Path) -> Self {
+    /// The same with a system bus.
+    pub fn start_with_bus(scratch: &Scratch, programs: &str, bus: &str) -> Self {
+        let config = scratch.write("supervisord.conf", format!("{HEAD}{programs}"));
         let ground = Delegated::new(scratch);
         let address = scratch.join(".manager");
         let socket = UnixDatagram::bind(&address).expect("a socket");
@@ -81,10 +83,9 @@ impl Service {
             move || take_in(&socket, &book)
         });
         let dir = scratch.path().to_owned();
-        let process = launch(&ground, &dir, config, program, &address, &book);
-        let (config, program) = (config.to_owned(), program.to_owned());
-        let earlier = String::new();
-        let this = Self { process, ground, dir, config, program, address, book, earlier };
+        let process = launch(&ground, &config, &address, bus, &book);
+        let (bus, earlier) = (bus.to_owned(), String::new());
+        let this = Self { process, ground, dir, config, address, book, bus, earlier };
         this.expect_ready();
         this
     }
@@ -131,8 +132,7 @@ impl Service {
 
     /// Starts the next daemon, with what is in the store.
     pub fn launch(&mut self) {
-        self.process =
-            launch(&self.ground, &self.dir, &self.config, &self.program, &self.address, &self.book);
+        self.process = launch(&self.ground, &self.config, &self.address, &self.bus, &self.book);
     }
 
     /// Kills the daemon and starts the next one.
@@ -228,10 +228,9 @@ impl Drop for Service {
 
 fn launch(
     ground: &Delegated,
-    dir: &Path,
     config: &Path,
-    program: &Path,
     address: &Path,
+    bus: &str,
     book: &Arc<(Mutex<Book>, Condvar)>,
 ) -> Running {
     let (names, fds): (Vec<_>, Vec<_>) = {
@@ -242,10 +241,12 @@ fn launch(
         book.store.iter().map(copy).unzip()
     };
     let (ours, theirs) = UnixStream::pair().expect("a pair");
+    let dir = config.parent().expect("a directory");
     let mut launcher = command("/usr/bin/python3", dir);
     launcher.args(["-S", "-c", LAUNCHER]).arg(ground.join("")).arg(fds.len().to_string());
-    launcher.arg(names.join(":")).arg(program).arg("-n").arg("-c").arg(config);
+    launcher.arg(names.join(":")).arg(SUPERVISORD).arg("-n").arg("-c").arg(config);
     launcher.env("NOTIFY_SOCKET", address).env("FDSTORE", "4096");
+    launcher.env("DBUS_SYSTEM_BUS_ADDRESS", bus);
     launcher.stdin(Stdio::from(OwnedFd::from(theirs)));
     let process = Running::spawn(&mut launcher);
     drop(launcher); // it has the other end
