@@ -7,6 +7,7 @@ pub mod build;
 mod program;
 pub mod show;
 mod watch;
+mod written;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use crate::model::time::{Mono, Now, Wall};
 pub use ask::scope;
 pub use program::Program;
 use watch::Watch;
+use written::Written;
 
 /// A live child.
 #[derive(Debug, Clone)]
@@ -116,6 +118,7 @@ pub struct World {
     replies: BTreeMap<Token, Result<Reply, Fault>>,
     pub exit: Option<ExitKind>,
     watch: Watch,
+    written: Written,
 }
 
 impl World {
@@ -130,6 +133,7 @@ impl World {
         };
         let mut core = Supervisor::new(identity, groups);
         let snapshot = core.take_snapshot().expect("the first picture is always new");
+        core.note_changes();
         Self {
             core,
             twin: None,
@@ -157,6 +161,7 @@ impl World {
             replies: BTreeMap::new(),
             exit: None,
             watch: Watch::default(),
+            written: Written::default(),
         }
     }
 
@@ -351,6 +356,7 @@ impl World {
         self.watch.after(&self.core, &self.snapshot, &self.children);
         if self.exit.is_none() {
             assert_eq!(self.core.check(), Ok(()));
+            self.written.turn(&mut self.core);
         }
         self.check_leftovers();
     }

@@ -473,7 +473,11 @@ impl Prepared {
                 super::say(&format!("could not remove the pid file: {error}\n"));
             }
             match kind {
-                ExitKind::Restart => settings = next.map_or(previous, |next| *next),
+                ExitKind::Restart => {
+                    // A daemon that was killed between reading it and this has forgotten it.
+                    let next = next.map(|next| *next).or_else(|| loader().ok());
+                    settings = next.unwrap_or(previous);
+                }
                 ExitKind::Shutdown => {
                     for note in servers.close() {
                         super::say(&format!("{}\n", note.text));

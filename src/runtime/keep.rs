@@ -123,6 +123,9 @@ struct Keeper {
     room: AtomicUsize,
     /// Somebody else goes on with what is there: nothing is removed.
     leaving: AtomicBool,
+    /// There was no room for something; and that it was told.
+    full: AtomicBool,
+    told: AtomicBool,
 }
 
 impl Keep {
@@ -136,6 +139,8 @@ impl Keep {
             jobs: Mutex::new(jobs),
             room: room.into(),
             leaving: false.into(),
+            full: false.into(),
+            told: false.into(),
         });
         let behind = Arc::downgrade(&keeper);
         let started = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
@@ -180,8 +185,19 @@ impl Keep {
     pub fn claim(&self, name: Name) -> Option<Kept> {
         let keeper = self.0.as_ref()?;
         let less = |room: usize| room.checked_sub(1);
-        keeper.room.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).ok()?;
+        if keeper.room.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_err() {
+            keeper.full.store(true, Ordering::Release);
+            return None;
+        }
         Some(Kept { keeper: Arc::clone(keeper), name })
+    }
+
+    /// Whether something was not kept for want of room; says so once.
+    #[must_use]
+    pub fn is_full_for_the_first_time(&self) -> bool {
+        self.0.as_ref().is_some_and(|keeper| {
+            keeper.full.load(Ordering::Acquire) && !keeper.told.swap(true, Ordering::AcqRel)
+        })
     }
 
     /// Removes what nobody goes on with.

@@ -324,15 +324,16 @@ impl ChildJob<'_> {
         let Self { spec, channels, run, context } = self;
         let mut resolved = command::resolve(spec, &context.inheritance)?;
         let files = channels.open()?;
-        let kept_socket = socket.as_ref().map(|fd| context.keep.put(Name::Socket(run), fd.as_fd()));
-        if let Some(socket) = socket {
-            resolved.plan.stdin = Stdio::Fd(socket);
-        }
         resolved.plan.cgroup = match cgroups.make(spec) {
             Place::Own(dir) => Some(Arc::new(dir)),
             Place::Shared => None,
             Place::Occupied => return Err(SpawnError::Occupied),
         };
+        // From here on it runs, or this spawn is over: names are not used twice.
+        let kept_socket = socket.as_ref().map(|fd| context.keep.put(Name::Socket(run), fd.as_fd()));
+        if let Some(socket) = socket {
+            resolved.plan.stdin = Stdio::Fd(socket);
+        }
         let pipes = resolved.open_files()?;
         *kept = KeptFiles::of_pipes(&context.keep, run, &pipes);
         kept.socket = kept_socket.flatten();
@@ -347,6 +348,11 @@ impl ChildJob<'_> {
         let child = started.map_err(|(error, _)| error)?;
         let pidfd = child.pidfd.as_ref();
         kept.process = pidfd.and_then(|pidfd| context.keep.put(Name::Process(run), pidfd.as_fd()));
+        if context.keep.is_full_for_the_first_time() {
+            let text = "the service manager keeps no more descriptors (FileDescriptorStoreMax=): \
+                        what programs write while supervisord is down may be lost";
+            context.log.record(Record::about(Level::Warn, &spec.name, text));
+        }
         Ok((child, files, resolved.plan.cgroup.is_some()))
     }
 }
