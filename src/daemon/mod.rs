@@ -8,7 +8,9 @@ pub mod args;
 mod error;
 pub mod fuzzing;
 mod incarnation;
+mod life;
 mod recovery;
+mod sockets;
 mod startup;
 mod upgrade;
 
