@@ -8,7 +8,7 @@ use crate::core::changes::Piece;
 use crate::core::supervisor::Supervisor;
 
 /// How many turns pass between two comparisons.
-const EVERY: usize = 8;
+const EVERY: usize = 64;
 
 /// The pieces so far.
 #[derive(Debug, Default)]
