@@ -249,7 +249,7 @@ impl Effects {
     }
 
     /// Writes an event to a listener, without waiting for it. That it cannot be written is told by
-    /// [`Self::told`].
+    /// [`Self::happened`].
     pub fn deliver(&mut self, run: Run, serial: u64, data: Vec<u8>) {
         let delivery = Delivery { run, serial };
         let child = self.children.get_mut(&run.key);
