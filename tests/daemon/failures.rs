@@ -101,7 +101,8 @@ fn a_log_that_cannot_be_rotated_grows_on_until_it_can() {
     let rotated = || scratch.join("a.log.1").exists().then_some(());
     assert!(wait_dir(scratch.path(), PATIENCE, rotated).is_some(), "{}", daemon.log());
     let first = expect_in_file(&scratch.join("a.log.1"), "length\n");
-    assert!(first.lines().all(|line| line == "a line of some length"), "{first}");
+    // By now it may be a later one, which begins and ends in the middle of a line.
+    assert!(first.lines().all(|line| "a line of some length".contains(line)), "{first}");
 }
 
 #[test]
