@@ -4,6 +4,7 @@
 //! it is done with it, or when the queue overflows, and then it is counted.
 
 pub mod queue;
+mod recovery;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::model::snapshot::PoolSnapshot;
 use crate::model::spec::{Autorestart, EventLength, ListenerPool, ProcessSpec};
 use crate::model::time::Mono;
 use queue::{Message, Queue, Queued};
+pub use recovery::PoolLeft;
 
 /// How long a listener's last words are waited for after its end; and its end, after its last words.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -42,30 +44,6 @@ pub struct Pool {
     sessions: Vec<Session>,
     /// How often each listener broke the protocol since it was last done with an event.
     strikes: BTreeMap<ProcKey, u32>,
-}
-
-/// A pool without its events.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct PoolLeft {
-    name: Arc<str>,
-    settings: ListenerPool,
-    next_serial: u64,
-    dropped: u64,
-    sessions: Vec<Session>,
-    strikes: BTreeMap<ProcKey, u32>,
-}
-
-impl PoolLeft {
-    /// With these events it is whole.
-    #[must_use]
-    pub fn with(self, events: Vec<Queued>) -> Pool {
-        let Self { name, settings, next_serial, dropped, sessions, strikes } = self;
-        let mut queue = Queue::default();
-        for event in events {
-            queue.put(event);
-        }
-        Pool { name, settings, queue, next_serial, dropped, sessions, strikes }
-    }
 }
 
 /// One run of a listener, until its last words are heard.
@@ -117,29 +95,6 @@ impl Pool {
             dropped: 0,
             sessions: Vec::new(),
             strikes: BTreeMap::new(),
-        }
-    }
-
-    /// From now on it is noted which events come and go.
-    pub fn note_changes(&mut self) {
-        self.queue.note_changes();
-    }
-
-    /// The events that came or went since it was last asked, by their number, and those that wait.
-    pub fn take_changes(&mut self) -> Vec<(u64, Option<&Queued>)> {
-        self.queue.take_changes()
-    }
-
-    /// The pool without its events.
-    #[must_use]
-    pub fn left(&self) -> PoolLeft {
-        PoolLeft {
-            name: Arc::clone(&self.name),
-            settings: self.settings.clone(),
-            next_serial: self.next_serial,
-            dropped: self.dropped,
-            sessions: self.sessions.clone(),
-            strikes: self.strikes.clone(),
         }
     }
 
@@ -210,37 +165,6 @@ impl Pool {
         }
     }
 
-    /// A listener said something that is in its pipe still. What was heard before is passed over.
-    pub fn hear_words(&mut self, run: Run, ordinal: u64, data: &[u8], turn: &mut Turn) {
-        let Some(session) = self.session(run) else { return };
-        let known = usize::try_from(session.heard.saturating_sub(ordinal)).unwrap_or(usize::MAX);
-        session.heard = session.heard.max(ordinal.saturating_add(data.len() as u64));
-        session.unconfirmed = data.to_vec();
-        self.hear(run, data.get(known..).unwrap_or_default(), turn);
-    }
-
-    /// What was heard of a listener has left its pipe.
-    pub fn taken(&mut self, run: Run) {
-        if let Some(session) = self.session(run) {
-            session.unconfirmed = Vec::new();
-        }
-    }
-
-    /// The runs of its listeners.
-    pub fn runs(&self) -> impl Iterator<Item = Run> {
-        self.sessions.iter().map(|session| session.run)
-    }
-
-    /// What is in the pipe of a listener whose daemon was killed: some of the last words that were
-    /// heard may be, and are passed over when they are told again. They are counted anew then.
-    pub fn found_words(&mut self, run: Run, in_pipe: &[u8]) {
-        let Some(session) = self.session(run) else { return };
-        let last = std::mem::take(&mut session.unconfirmed);
-        let left = (0..last.len()).find(|&at| in_pipe.starts_with(&last[at..]));
-        session.unconfirmed = left.map_or_else(Vec::new, |at| last[at..].to_vec());
-        session.heard = session.unconfirmed.len() as u64;
-    }
-
     /// A listener said something.
     pub fn hear(&mut self, run: Run, mut data: &[u8], turn: &mut Turn) {
         while !data.is_empty() {
@@ -293,37 +217,6 @@ impl Pool {
         session.listener.gets_event_back();
         if let Some(event) = session.event.take() {
             self.take_back(event, turn);
-        }
-    }
-
-    /// All of an event was written to a listener.
-    pub fn delivered(&mut self, run: Run, serial: u64) {
-        let Some(session) = self.session(run) else { return };
-        if session.event.as_ref().is_some_and(|event| event.message.serial == serial) {
-            session.doubtful = false;
-        }
-    }
-
-    /// The daemon was killed, and nobody knows how far a listener got that an event was on its way
-    /// to: others get the event, and it is started again.
-    pub fn taken_back(&mut self, turn: &mut Turn) {
-        let doubtful: Vec<Run> = self
-            .sessions
-            .iter()
-            .filter(|session| session.event.is_some() && session.doubtful)
-            .map(|session| session.run)
-            .collect();
-        for run in doubtful {
-            if let Some(session) = self.session(run) {
-                session.listener.give_up();
-                if session.restartable && !session.exited {
-                    session.restart_at = Some(turn.now.mono);
-                }
-                let text =
-                    "is restarted: an event was on its way to it when supervisord was killed";
-                session.say(Level::Warn, text, turn);
-            }
-            self.give_back(run, turn);
         }
     }
 

@@ -220,14 +220,7 @@ impl Watch {
     pub fn begin(&mut self, daemon: &Daemon<'_>) -> io::Result<Checkpoint> {
         self.keep.go_on();
         let mut baggage = Baggage::default();
-        let bus = match daemon.bus {
-            None => None,
-            Some(bus) => Some(FileLeft {
-                path: bus.path().to_owned(),
-                slot: baggage.put(bus.try_clone_socket()?.into()),
-                identity: bus.identity(),
-            }),
-        };
+        let bus = daemon.bus.map(|bus| FileLeft::of_bus(bus, &mut baggage)).transpose()?;
         let servers = daemon.servers.share(&mut baggage)?;
         let sockets = self.keep_sockets(&baggage)?;
         let head = HeadNow {

@@ -62,6 +62,17 @@ pub struct FileLeft<Identity> {
     pub identity: Identity,
 }
 
+impl FileLeft<(u64, u64)> {
+    /// Another handle on the socket of the peer-to-peer bus.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn of_bus(bus: &Listener, baggage: &mut Baggage) -> io::Result<Self> {
+        let slot = baggage.put(bus.try_clone_socket()?.into());
+        Ok(Self { path: bus.path().to_owned(), slot, identity: bus.identity() })
+    }
+}
+
 /// All that a daemon is.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State {
@@ -167,14 +178,7 @@ impl Daemon<'_> {
 
     /// Other handles on what this daemon keeps if it has to go on.
     fn share(&self, baggage: &mut Baggage) -> io::Result<Shared> {
-        let bus = match self.bus {
-            None => None,
-            Some(bus) => Some(FileLeft {
-                path: bus.path().to_owned(),
-                slot: baggage.put(bus.try_clone_socket()?.into()),
-                identity: bus.identity(),
-            }),
-        };
+        let bus = self.bus.map(|bus| FileLeft::of_bus(bus, baggage)).transpose()?;
         let pidfile = match self.pidfile {
             None => None,
             Some(pidfile) => {

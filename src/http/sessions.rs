@@ -2,7 +2,7 @@
 //!
 //! Whoever may do something over D-Bus may make a link for a session that may do no more. Of links
 //! and cookies only hashes are kept. Sessions are the process's own: they survive a restart of the
-//! configuration and a hot upgrade, and nothing else.
+//! configuration and a hot upgrade; a crash, those that were open at the start.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

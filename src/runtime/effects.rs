@@ -188,10 +188,8 @@ impl Effects {
                     foundling,
                     _kept: kept,
                 };
-                self.children.insert(key, child);
-                self.changed.insert(key);
                 self.left.remove(&key);
-                self.pids.insert(pid, key);
+                self.add(key, child);
                 (Input::Spawned { key, generation, pid }, Some(pid))
             }
             Err(SpawnError::Occupied) => {
@@ -206,6 +204,12 @@ impl Effects {
                 (Input::SpawnFailed { key, generation, error: error.to_string() }, None)
             }
         }
+    }
+
+    fn add(&mut self, key: ProcKey, child: Child) {
+        self.pids.insert(child.pid, key);
+        self.changed.insert(key);
+        self.children.insert(key, child);
     }
 
     /// Sends a signal. That the process is gone is no failure: its exit is on the way (C-189).
@@ -355,7 +359,7 @@ impl Effects {
         handed
     }
 
-    /// Takes over the children of another engine of this process. Runs on the engine's event loop.
+    /// Takes over the children of another engine, in this process or killed. Runs on the engine's event loop.
     ///
     /// # Errors
     /// Something of what belongs to them is missing.
@@ -397,9 +401,7 @@ impl Effects {
                 foundling,
                 _kept: kept,
             };
-            self.pids.insert(pid, key);
-            self.changed.insert(key);
-            self.children.insert(key, child);
+            self.add(key, child);
         }
         Ok(())
     }

@@ -152,8 +152,8 @@ impl LogHandle {
         self.in_journal
     }
 
-    /// Takes over the reading end of a child's pipe, and what keeps it for the next daemon. `file` is what
-    /// [`ChannelPlan::open_file`] gave; it is dropped when the same file is open already.
+    /// Takes over the reading end of a child's pipe, and what keeps it for the next daemon. `file`
+    /// is what [`ChannelPlan::open_file`] gave; it is dropped when the same file is open already.
     pub fn attach(
         &self,
         key: ChannelKey,

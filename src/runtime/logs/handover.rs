@@ -57,9 +57,7 @@ impl LogsLeft {
             None => Ok(()),
         }
     }
-}
 
-impl LogsLeft {
     /// Takes output in where each of the pipes stands, and forgets it.
     pub fn try_out(self, data: &[u8]) {
         for pipe in self.pipes {

@@ -72,9 +72,8 @@ pub struct Tapped {
     pub pid: i32,
     /// What it is.
     pub what: What,
-    /// How many bytes the spawn said before these, if they are [`What::Protocol`], or were told when
-    /// they are [`What::Taken`]: after a change
-    /// of daemons the same ones may come again.
+    /// How many bytes the spawn said before these, if they are [`What::Protocol`]; how many were
+    /// told, if this is [`What::Taken`]. After a change of daemons the same ones may come again.
     pub ordinal: u64,
     /// The bytes.
     pub data: Vec<u8>,
@@ -321,9 +320,7 @@ struct Words {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TapLeft {
     capture: Option<Capture>,
-    #[serde(default)]
     said: u64,
-    #[serde(default)]
     confirmed: usize,
 }
 
