@@ -196,7 +196,7 @@ impl EngineLeft {
     /// # Errors
     /// The first thing that does not.
     pub fn check(&self) -> Result<(), String> {
-        let Unfinished { effects, logs, pipes, held, .. } = &self.unfinished;
+        let Unfinished { logs, pipes, held, .. } = &self.unfinished;
         self.supervisor.check()?;
         if self.supervisor.waiting() > 0 {
             return Err("requests wait, and nobody is there who made them".to_owned());
@@ -205,19 +205,19 @@ impl EngineLeft {
             return Err(format!("there are {} pipes for {}", pipes.len(), logs.descriptors()));
         }
         logs.check()?;
-        self.check_children(&effects.children)?;
+        self.check_children()?;
         self.check_spawns(held)
     }
 
     /// Each child is that of a process, and each process with a pid has one.
-    fn check_children(&self, children: &[ChildLeft]) -> Result<(), String> {
+    pub(super) fn check_children(&self) -> Result<(), String> {
         let mut without: BTreeMap<_, _> = self
             .supervisor
             .processes()
             .filter(|process| process.pid() != 0)
             .map(|process| (process.key(), process))
             .collect();
-        for ChildLeft { key, generation, pid, name, .. } in children {
+        for ChildLeft { key, generation, pid, name, .. } in &self.unfinished.effects.children {
             let is_its = |process: &Process| {
                 process.pid() == *pid
                     && process.is_current(*generation)

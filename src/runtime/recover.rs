@@ -77,14 +77,6 @@ pub fn recover(
         let words = words.map_err(|errno| format!("a pipe cannot be looked into: {errno}"))?;
         supervisor.found_words(run, &words);
     }
-    for process in supervisor.processes().filter(|process| process.pid() != 0) {
-        let child = children.get(&process.key());
-        if child.is_none_or(|child| {
-            (child.pid, child.generation) != (process.pid(), process.run().generation)
-        }) {
-            return Err(format!("nothing is known of the child of {}", process.spec().name));
-        }
-    }
     let pipes = pipes(&supervisor, &children, strip_ansi, kept, baggage);
     let (children, sockets) = take_children(children, tree, kept, baggage);
     let idle = || supervisor.processes().filter(|process| process.pid() == 0);
@@ -106,6 +98,7 @@ pub fn recover(
     let unknown = unknown.map(|process| process.spec().name.clone()).collect();
     let spawner = SpawnerLeft { sockets, cgroups };
     let engine = EngineLeft { supervisor, spawner, unfinished: engine };
+    engine.check_children()?;
     Ok(Recovered { engine, unknown })
 }
 
